@@ -1,0 +1,72 @@
+// What a source hands to its consumers, and the interfaces of the store that keeps it.
+import type { NamespacedName } from '../../k8s/object.ts';
+
+/** `status.artifact` of every source (contract 1.0). */
+export interface Artifact {
+  /** `sha256:<hex>` of the .tar.gz. */
+  digest: string;
+  /** `<lowercase kind>/<namespace>/<name>/<file>`, relative to the store's root. */
+  path: string;
+  /** Where a consumer downloads it: `http://<advertised address>/<path>`. */
+  url: string;
+  /** e.g. `main@sha1:<40 hex>`. */
+  revision: string;
+  lastUpdateTime: string;
+  size?: number;
+  metadata?: Record<string, string>;
+}
+
+/** The source object that an artifact belongs to. */
+export interface ArtifactOwner extends NamespacedName {
+  kind: string;
+}
+
+/** One regular file for an archive. `content` is read once, in the order in which the archive is written. */
+export interface ArchiveFile {
+  /** Relative path with `/`, never starting with `/` and without `..`. */
+  path: string;
+  isExecutable: boolean;
+  sizeBytes: number;
+  content(): Promise<Uint8Array>;
+}
+
+/** Artifacts and content-addressed blobs; the file driver is the default, every driver keeps the same promises. */
+export interface ArtifactStore {
+  /**
+   * Packs files into a reproducible tar.gz, writes it atomically under `<kind>/<ns>/<name>/<fileName>` and returns what
+   * goes into `status.artifact`. Publishing the same content twice is harmless.
+   */
+  publish(owner: ArtifactOwner, fileName: string, revision: string, files: Iterable<ArchiveFile>): Promise<Artifact>;
+  /** True when the artifact's file is there and its digest is right; a wrong one is dropped. */
+  verify(artifact: Artifact): Promise<boolean>;
+  /** The advertised address may have changed since the artifact was made: the URL as it is to be now. */
+  urlOf(path: string): string;
+  /** Retention (contract 1.0): keeps `current`, the newest records, and what is younger than the TTL. */
+  collectGarbage(owner: ArtifactOwner, current: Artifact | undefined): Promise<string[]>;
+  /** Drops everything of an owner that is deleted. */
+  removeAll(owner: ArtifactOwner): Promise<void>;
+  /** Internal blobs (built manifests, apply memory): never served to consumers. undefined when absent. */
+  readBlob(key: string): Promise<Uint8Array | undefined>;
+  writeBlob(key: string, content: Uint8Array): Promise<void>;
+  removeBlob(key: string): Promise<void>;
+}
+
+/** An artifact that was downloaded, verified and unpacked, with the sha256 of each of its files. */
+export interface UnpackedArtifact {
+  digest: string;
+  /** Directory with the unpacked files, read-only by convention and shared by all who build from it. */
+  directory: string;
+  /** Path (no leading `./`) → hex sha256 of the file. */
+  files: ReadonlyMap<string, string>;
+}
+
+/** The shared cache of unpacked artifacts: each is downloaded, verified and unpacked once a process. */
+export interface UnpackedArtifacts {
+  /**
+   * Gives the unpacked artifact, fetching it when it is not there; concurrent calls for one digest share one download.
+   * Fails with reason ArtifactFailed (digest mismatch, 404, unsafe tar entry, over the size limits).
+   */
+  get(artifact: Pick<Artifact, 'digest' | 'url' | 'revision'>, signal?: AbortSignal): Promise<UnpackedArtifact>;
+  /** The unpacked artifact if it is there now, without any I/O to the network. */
+  peek(digest: string): UnpackedArtifact | undefined;
+}
