@@ -18,7 +18,10 @@ export interface CacheScope {
   metadataOnly?: boolean;
 }
 
-/** An in-memory copy of one kind, kept by list + watch; `metadata.managedFields` is kept, everything else as it came. */
+/**
+ * An in-memory copy of one kind, kept by list + watch; everything is as it came, only that the entries of
+ * `metadata.managedFields` come without `fieldsV1` (who wrote and when, not what), which is most of a small object.
+ */
 export interface WatchCache {
   readonly scope: CacheScope;
   /** Starts the watch at the first call and resolves once the first list is in. */

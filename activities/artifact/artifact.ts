@@ -26,7 +26,8 @@ export interface ArchiveFile {
   /** Relative path with `/`, never starting with `/` and without `..`. */
   path: string;
   isExecutable: boolean;
-  sizeBytes: number;
+  /** When it is known beforehand; the length of the content is what counts. */
+  sizeBytes?: number;
   content(): Promise<Uint8Array>;
 }
 

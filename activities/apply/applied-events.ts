@@ -1,0 +1,109 @@
+// Which changes of applied objects are somebody else's: these, and only these, wake the owner.
+import { compareResourceVersions } from '../../k8s/resource-version.ts';
+import { inventoryEntryOf, refOf, subjectOf } from '../../k8s/object.ts';
+import type { CacheEvent, WatchCache, WatchCaches } from '../../k8s/watch-cache.ts';
+import { isEntryInSync } from './fingerprint.ts';
+import { isLastWriteOurs, lastForeignManager } from './managed-fields.ts';
+import type { ApplyMemory } from './memory.ts';
+import { type ApplyOwner, ownerKey, ownerOf } from './owner.ts';
+
+/** A change that we did not make. */
+export interface ForeignChange {
+  owner: ApplyOwner;
+  kind: 'foreign-write' | 'foreign-delete';
+  subject: string;
+  /** The field manager that wrote last, if it can be told. */
+  manager?: string;
+}
+
+/**
+ * Says what a cache event means. undefined: our own write, a change of status or of foreign metadata, an object that is
+ * not remembered, or one whose owner is busy (see {@link watchAppliedObjects}, which looks again when it is not).
+ */
+export function classifyAppliedEvent(
+  event: CacheEvent,
+  memory: ApplyMemory,
+  isMetadataOnly = false,
+): ForeignChange | undefined {
+  const { object, type, previous } = event;
+  const owner = ownerOf(previous ?? object) ?? ownerOf(object);
+  if (!owner || memory.isBusy(owner)) return undefined;
+  const ref = refOf(object);
+  const known = memory.peek(owner);
+  const entry = known?.entries.get(inventoryEntryOf(ref).id);
+  if (!entry || entry.skip === 'desired') return undefined;
+  const { uid = '', resourceVersion = '', deletionTimestamp } = object.metadata;
+  const subject = subjectOf(ref);
+  if (type === 'DELETED') {
+    return entry.uid && uid !== entry.uid ? undefined : { owner, kind: 'foreign-delete', subject };
+  }
+  // The end of a deletion is an event of its own.
+  if (deletionTimestamp || compareResourceVersions(resourceVersion, entry.resourceVersion) <= 0) return undefined;
+  if (isEntryInSync(entry, object, isMetadataOnly)) return undefined;
+  if (isLastWriteOurs(object)) {
+    // Another worker applied it: what this process remembers is old.
+    memory.drop(owner);
+    return undefined;
+  }
+  return { owner, kind: 'foreign-write', subject, manager: lastForeignManager(object) };
+}
+
+/**
+ * Watches all caches of applied objects and tells foreign changes. Events of an owner that is being applied are put
+ * aside and judged when its apply has ended. `watchCache` has to be called for every cache that is opened; returns it
+ * and the stop function.
+ */
+export function watchAppliedObjects(
+  deps: { memory: ApplyMemory; caches: WatchCaches },
+  onForeignChange: (change: ForeignChange) => void,
+): { refresh(): void; stop(): void } {
+  const { memory, caches } = deps;
+  const subscriptions = new Map<WatchCache, () => void>();
+  const deferred = new Map<string, Map<string, { cache: WatchCache; event: CacheEvent }>>();
+
+  function judge(cache: WatchCache, event: CacheEvent): void {
+    const change = classifyAppliedEvent(event, memory, cache.scope.metadataOnly);
+    if (change) onForeignChange(change);
+  }
+
+  function handle(cache: WatchCache, event: CacheEvent): void {
+    const owner = ownerOf(event.previous ?? event.object) ?? ownerOf(event.object);
+    if (!owner) return;
+    if (memory.isBusy(owner)) {
+      const events = deferred.get(ownerKey(owner)) ?? new Map();
+      // The last event of an object says all.
+      events.set(`${cache.scope.resource.resource}.${cache.scope.resource.group}/${subjectOf(refOf(event.object))}`, {
+        cache,
+        event,
+      });
+      deferred.set(ownerKey(owner), events);
+      return;
+    }
+    if (memory.peek(owner)) judge(cache, event);
+    else void memory.load(owner).then(() => judge(cache, event));
+  }
+
+  const stopListening = memory.onIdle((owner) => {
+    const events = deferred.get(ownerKey(owner));
+    deferred.delete(ownerKey(owner));
+    for (const { cache, event } of events?.values() ?? []) handle(cache, event);
+  });
+
+  function refresh(): void {
+    for (const cache of caches.opened()) {
+      const isApplied = cache.scope.labelSelector !== undefined;
+      if (isApplied && !subscriptions.has(cache)) subscriptions.set(cache, cache.subscribe((event) => handle(cache, event)));
+    }
+  }
+
+  refresh();
+  return {
+    refresh,
+    stop() {
+      stopListening();
+      for (const unsubscribe of subscriptions.values()) unsubscribe();
+      subscriptions.clear();
+      deferred.clear();
+    },
+  };
+}

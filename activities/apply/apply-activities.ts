@@ -1,0 +1,305 @@
+// The activities of the apply stage. They take names and digests and give short lists: manifests and inventories lie in
+// the artifact store. Status is not written here.
+import { CancelledFailure, Context } from '@temporalio/activity';
+import type { KubeClient } from '../../k8s/client.ts';
+import { type Change, type ChangeAction, changeActions, type InventoryEntry, type KubeObject, type NamespacedName } from '../../k8s/object.ts';
+import { parseDuration } from '../../k8s/duration.ts';
+import type { WatchCaches } from '../../k8s/watch-cache.ts';
+import type { ArtifactStore } from '../artifact/artifact.ts';
+import { failure, messageOf } from '../errors.ts';
+import { applyManifests } from './apply-manifests.ts';
+import type { ApplyOptions } from './apply-types.ts';
+import type { CommonMetadata } from './normalise.ts';
+import type { IgnoreSpec } from './ignore-rules.ts';
+import { applyKeyOf, inventoryDigest, ownerOfKustomization } from './in-sync.ts';
+import { readInventory, writeInventory } from './inventory-blob.ts';
+import type { ApplyMemory } from './memory.ts';
+import { awaitGone, pruneInventory, staleEntries } from './prune.ts';
+import { joinErrors } from './refusals.ts';
+
+export interface ApplyActivitiesDeps {
+  /** The client of a Kustomization's target cluster, as the account that its spec names. */
+  clientFor(kustomization: KubeObject): Promise<KubeClient> | KubeClient;
+  /** The caches of that cluster; undefined (a remote cluster without caches) makes every apply a full one. */
+  cachesFor(kustomization: KubeObject): WatchCaches | undefined;
+  store: Pick<ArtifactStore, 'readBlob' | 'writeBlob' | 'removeBlob'>;
+  memory: ApplyMemory;
+  /** The Kustomization as it is now. */
+  kustomization(ref: NamespacedName): Promise<KubeObject | undefined> | KubeObject | undefined;
+  /** Built manifests by their digest. */
+  manifests(digest: string): Promise<KubeObject[]>;
+  /** Installation-wide options: concurrency, custom stage kinds, override managers. */
+  options?: Partial<Pick<ApplyOptions, 'concurrency' | 'customStageKinds' | 'overrideManagers'>>;
+}
+
+/** Changes for a result: how many of each, and at most 100 lines without `unchanged`. */
+export interface ChangeSummary {
+  counts: Record<ChangeAction, number>;
+  /** `Deployment/apps/web configured` */
+  lines: string[];
+}
+
+export interface ApplyManifestsInput {
+  kustomization: NamespacedName;
+  generation: number;
+  revision: string;
+  manifestsDigest: string;
+  isForced: boolean;
+  timeoutMs: number;
+}
+
+export interface ApplyManifestsOutput {
+  changes: ChangeSummary;
+  /** For `readInventory`. */
+  inventoryKey: string;
+  inventoryCount: number;
+  /** How many objects of the status' inventory the new one does not have. */
+  staleCount: number;
+  waitForCount: number;
+  takenOver: Array<{ subject: string; from: string }>;
+  drifted: string[];
+}
+
+export interface PruneInventoryInput {
+  kustomization: NamespacedName;
+  inventoryKey: string;
+  timeoutMs: number;
+}
+
+export interface PruneInventoryOutput {
+  changes: ChangeSummary;
+  survivors: number;
+  errors: string[];
+  /** The inventory with the survivors put back in, when there are any: what the status is to carry. */
+  inventoryKey: string;
+}
+
+export interface FinalizeKustomizationInput {
+  kustomization: NamespacedName;
+}
+
+export interface FinalizeKustomizationOutput {
+  changes: ChangeSummary;
+  /** Why something was left; the finalizer is to be removed all the same (contract 2.1, "deletion"). */
+  errors: string[];
+}
+
+const maxLines = 100;
+const maxLineLength = 240;
+const heartbeatEveryMs = 1_000;
+
+/** The activities; see {@link ApplyActivitiesDeps}. */
+export function createApplyActivities(deps: ApplyActivitiesDeps) {
+  return {
+    /**
+     * Applies built manifests. Fails with ReconciliationFailed (all errors, and the changes made before them); the
+     * inventory of a failed pass is not written (contract 2.1, step 11).
+     */
+    async applyManifests(input: ApplyManifestsInput): Promise<ApplyManifestsOutput> {
+      const kustomization = await mustFind(deps, input.kustomization);
+      const owner = ownerOfKustomization(kustomization);
+      const objects = await deps.manifests(input.manifestsDigest);
+      const memory = await deps.memory.load(owner);
+      const before = memory.applyKey;
+      const end = deps.memory.begin(owner);
+      memory.applyKey = '';
+      try {
+        const result = await applyManifests({
+          client: await clientOf(deps, kustomization),
+          caches: deps.cachesFor(kustomization),
+          owner,
+          objects,
+          memory,
+          options: { ...deps.options, ...optionsOf(kustomization), isForced: input.isForced },
+          signal: deadline(input.timeoutMs),
+          onProgress: beat('applied'),
+        });
+        memory.applyKey = applyKeyOf(kustomization, input.manifestsDigest);
+        memory.inventoryDigest = inventoryDigest(result.inventory);
+        const didNothing = result.changes.every(({ action }) => action === 'unchanged' || action === 'skipped');
+        if (!didNothing || before !== memory.applyKey || input.isForced) await deps.memory.save(owner);
+        return {
+          changes: summarise(result.changes),
+          inventoryKey: await writeInventory(deps.store, owner, result.inventory),
+          inventoryCount: result.inventory.length,
+          staleCount: staleEntries(inventoryOf(kustomization), result.inventory).length,
+          waitForCount: result.waitFor.length,
+          takenOver: result.takenOver.slice(0, maxLines),
+          drifted: shorten(result.drifted),
+        };
+      } catch (error) {
+        await deps.memory.save(owner).catch(() => {});
+        throw asFailure(error, input.timeoutMs);
+      } finally {
+        end();
+      }
+    },
+
+    /** Deletes what the status' inventory has and the new one has not. Errors are values: the survivors stay listed. */
+    async pruneInventory(input: PruneInventoryInput): Promise<PruneInventoryOutput> {
+      const kustomization = await mustFind(deps, input.kustomization);
+      const owner = ownerOfKustomization(kustomization);
+      const current = await readInventory(deps.store, input.inventoryKey);
+      const stale = staleEntries(inventoryOf(kustomization), current);
+      const end = deps.memory.begin(owner);
+      try {
+        const { changes, survivors, errors } = await pruneInventory({
+          client: await clientOf(deps, kustomization),
+          caches: deps.cachesFor(kustomization),
+          owner,
+          stale,
+          concurrency: deps.options?.concurrency,
+          customStageKinds: deps.options?.customStageKinds,
+          signal: deadline(input.timeoutMs),
+          onProgress: beat('pruned'),
+        });
+        const inventoryKey =
+          survivors.length > 0
+            ? await writeInventory(deps.store, owner, [...current, ...survivors])
+            : input.inventoryKey;
+        const told = shorten(errors.map(messageOf));
+        return { changes: summarise(changes), survivors: survivors.length, errors: told, inventoryKey };
+      } catch (error) {
+        throw asFailure(error, input.timeoutMs, 'PruneFailed');
+      } finally {
+        end();
+      }
+    },
+
+    /**
+     * Deletes what a deleted Kustomization leaves behind, by its deletionPolicy (contract 2.1, "deletion"). Fails with
+     * PruneFailed while something cannot be deleted.
+     */
+    async finalizeKustomization(input: FinalizeKustomizationInput): Promise<FinalizeKustomizationOutput> {
+      const kustomization = await deps.kustomization(input.kustomization);
+      const nothing = { changes: summarise([]), errors: [] as string[] };
+      if (!kustomization) return nothing;
+      const owner = ownerOfKustomization(kustomization);
+      const spec = specOf(kustomization);
+      const entries = inventoryOf(kustomization);
+      const policy = spec.deletionPolicy ?? 'MirrorPrune';
+      const isOrphaned = policy === 'Orphan' || (policy === 'MirrorPrune' && !spec.prune);
+      const end = deps.memory.begin(owner);
+      try {
+        await deps.memory.remove(owner).catch(() => {});
+        if (isOrphaned || spec.suspend || entries.length === 0) return nothing;
+        let client: KubeClient;
+        try {
+          client = await clientOf(deps, kustomization);
+        } catch (error) {
+          // Without the account or the kubeconfig nothing can be deleted, ever: the object must not hang for that.
+          return { ...nothing, errors: [`nothing was deleted: ${messageOf(error)}`] };
+        }
+        const signal = Context.current().cancellationSignal;
+        const request = { client, caches: deps.cachesFor(kustomization), owner, stale: entries, signal };
+        const { changes, errors, deleted } = await pruneInventory({ ...request, ...deps.options, onProgress: beat('deleted') });
+        if (errors.length > 0) throw joinErrors(errors, summarise(changes).lines, 'PruneFailed');
+        const told: string[] = [];
+        if (policy === 'WaitForTermination') {
+          const beating = setInterval(beatNow, heartbeatEveryMs, 'waiting for termination');
+          const timeoutMs = finalizeTimeoutMs(spec);
+          const left = await awaitGone(request, deleted, timeoutMs).finally(() => clearInterval(beating));
+          if (left.length > 0) told.push(`not gone after ${timeoutMs / 1000}s: ${left.slice(0, 20).join(', ')}`);
+        }
+        return { changes: summarise(changes), errors: told };
+      } catch (error) {
+        throw asFailure(error, 0, 'PruneFailed');
+      } finally {
+        end();
+      }
+    },
+  };
+}
+
+/** The activities' type, for `proxyActivities`. */
+export type ApplyActivities = ReturnType<typeof createApplyActivities>;
+
+interface KustomizationSpec {
+  prune?: boolean;
+  suspend?: boolean;
+  force?: boolean;
+  timeout?: string;
+  interval?: string;
+  deletionPolicy?: 'MirrorPrune' | 'Delete' | 'WaitForTermination' | 'Orphan';
+  commonMetadata?: CommonMetadata;
+  ignore?: IgnoreSpec[];
+}
+
+function specOf(kustomization: KubeObject): KustomizationSpec {
+  return (kustomization.spec ?? {}) as KustomizationSpec;
+}
+
+function optionsOf(kustomization: KubeObject): Partial<ApplyOptions> {
+  const { force = false, commonMetadata = {}, ignore = [] } = specOf(kustomization);
+  return { force, commonMetadata, ignore };
+}
+
+function inventoryOf(kustomization: KubeObject): InventoryEntry[] {
+  return (kustomization.status as { inventory?: { entries?: InventoryEntry[] } } | undefined)?.inventory?.entries ?? [];
+}
+
+async function mustFind(deps: ApplyActivitiesDeps, ref: NamespacedName): Promise<KubeObject> {
+  const found = await deps.kustomization(ref);
+  if (found) return found;
+  throw failure('ReconciliationFailed', `Kustomization/${ref.namespace}/${ref.name} no longer exists`);
+}
+
+async function clientOf(deps: ApplyActivitiesDeps, kustomization: KubeObject): Promise<KubeClient> {
+  try {
+    return await deps.clientFor(kustomization);
+  } catch (error) {
+    throw failure('ReconciliationFailed', `the client for the target cluster cannot be built: ${messageOf(error)}`);
+  }
+}
+
+/** `spec.timeout`, else the interval less 30 s, and never less than 30 s (contract 1.8). */
+function finalizeTimeoutMs(spec: KustomizationSpec): number {
+  if (spec.timeout) return parseDuration(spec.timeout);
+  return Math.max(30_000, parseDuration(spec.interval ?? '0') - 30_000);
+}
+
+/** Ends with the activity's cancellation and after the time-out. */
+function deadline(timeoutMs: number): AbortSignal {
+  return AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(timeoutMs)]);
+}
+
+/** Heartbeats with how far the work is, at most once a second. */
+function beat(verb: string): (done: number, total: number) => void {
+  let lastAt = 0;
+  return (done, total) => {
+    if (Date.now() - lastAt < heartbeatEveryMs) return;
+    lastAt = Date.now();
+    beatNow(`${verb} ${done} of ${total}`);
+  };
+}
+
+function beatNow(cursor: string): void {
+  Context.current().heartbeat(cursor);
+}
+
+function asFailure(error: unknown, timeoutMs: number, reason: 'ReconciliationFailed' | 'PruneFailed' = 'ReconciliationFailed'): unknown {
+  if (Context.current().cancellationSignal.aborted) {
+    const { reason: cause } = Context.current().cancellationSignal;
+    return cause instanceof CancelledFailure ? cause : new CancelledFailure('cancelled');
+  }
+  if (error instanceof DOMException && error.name === 'TimeoutError') {
+    return failure(reason, `not finished after ${timeoutMs / 1000}s: raise spec.timeout or see the API server's latency`);
+  }
+  return error instanceof Error && error.name === 'ApplicationFailure'
+    ? error
+    : failure(reason, messageOf(error), { cause: error });
+}
+
+/** Counts of all changes, and the lines that fit. */
+export function summarise(changes: readonly Change[]): ChangeSummary {
+  const counts = Object.fromEntries(changeActions.map((action) => [action, 0])) as Record<ChangeAction, number>;
+  for (const { action } of changes) counts[action]++;
+  const told = changes.filter(({ action }) => action !== 'unchanged').map(({ subject, action }) => `${subject} ${action}`);
+  return { counts, lines: shorten(told) };
+}
+
+function shorten(lines: readonly string[]): string[] {
+  const shown = lines.slice(0, maxLines).map((line) => (line.length > maxLineLength ? `${line.slice(0, maxLineLength)}…` : line));
+  if (lines.length > maxLines) shown.push(`and ${lines.length - maxLines} more`);
+  return shown;
+}

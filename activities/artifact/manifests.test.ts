@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import type { KubeObject } from '../../k8s/object.ts';
+import { createManifestStore } from './manifests.ts';
+
+const config = (name: string, data = {}): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name },
+  data,
+});
+
+function setup(maxCachedBytes = 1e6) {
+  const blobs = new Map<string, Uint8Array>();
+  let reads = 0;
+  const store = {
+    readBlob: async (key: string) => {
+      reads += 1;
+      return blobs.get(key);
+    },
+    writeBlob: async (key: string, content: Uint8Array) => void blobs.set(key, content),
+  };
+  return { blobs, open: () => createManifestStore({ store, maxCachedBytes }), reads: () => reads };
+}
+
+describe('createManifestStore', () => {
+  test('gives the same digest for the same objects in any order of objects and keys', async () => {
+    const manifests = setup().open();
+
+    const first = await manifests.put([config('a', { x: '1', y: '2' }), config('b')]);
+    const second = await manifests.put([config('b'), config('a', { y: '2', x: '1' })]);
+
+    expect(second).toEqual(first);
+    expect(first).toMatchObject({ digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/), count: 2 });
+    expect((await manifests.put([config('a')])).digest).not.toBe(first.digest);
+  });
+
+  test('gives objects that cannot be changed, in this process and in another', async () => {
+    const { open } = setup();
+    const { digest } = await open().put([config('b'), config('a', { x: '1' })]);
+
+    const objects = await open().get(digest);
+
+    expect(objects).toEqual([config('a', { x: '1' }), config('b')]);
+    expect(() => Object.assign(objects[0]?.metadata ?? {}, { name: 'changed' })).toThrow(/read only/);
+  });
+
+  test('says that manifests are lost when the blob is gone or damaged', async () => {
+    const { blobs, open } = setup();
+    const { digest } = await open().put([config('a')]);
+    await open().remember('k', digest);
+    expect(await open().lookup('k')).toMatchObject({ digest, count: 1 });
+
+    for (const key of blobs.keys()) if (key.startsWith('manifests/')) blobs.set(key, Buffer.from('damaged'));
+
+    await expect(open().get(digest)).rejects.toMatchObject({ type: 'StorageOperationFailed' });
+    expect(await open().lookup('k')).toBeUndefined();
+    expect(await open().lookup('unknown')).toBeUndefined();
+  });
+
+  test('answers a known key from memory', async () => {
+    const { open, reads } = setup();
+    const manifests = open();
+    const { digest } = await manifests.put([config('a')]);
+    await manifests.remember('k', digest);
+
+    expect(manifests.peekKey('k')).toBe(digest);
+    expect(manifests.peek(digest)).toEqual([config('a')]);
+    expect(await manifests.lookup('k')).toMatchObject({ digest });
+    expect(reads()).toBe(0);
+  });
+
+  test('keeps no more in memory than it may, and reads the rest again', async () => {
+    const manifests = setup(150).open();
+    const a = await manifests.put([config('a')]);
+    const b = await manifests.put([config('b')]);
+    const c = await manifests.put([config('c')]);
+
+    expect(manifests.peek(a.digest)).toBeUndefined();
+    expect(manifests.peek(b.digest)).toBeDefined();
+    expect(manifests.peek(c.digest)).toBeDefined();
+    expect(await manifests.get(a.digest)).toEqual([config('a')]);
+  });
+
+  test('a store that is away is worth another try', async () => {
+    const away = async (): Promise<never> => Promise.reject(new Error('connection refused'));
+    const manifests = createManifestStore({ store: { readBlob: away, writeBlob: away }, maxCachedBytes: 1 });
+
+    await expect(manifests.put([config('a')])).rejects.toMatchObject({
+      type: 'StorageOperationFailed',
+      nonRetryable: false,
+      message: 'artifact store cannot be read or written: connection refused',
+    });
+  });
+});

@@ -1,0 +1,24 @@
+import { describe, expect, test } from 'vitest';
+import { explainStderr } from './build-error.ts';
+
+describe('explainStderr', () => {
+  test.each([
+    [
+      "Error: accumulating resources: accumulation err='accumulating resources from 'x.yaml': missing Resource metadata': must build at directory: '/tmp/w/source/x.yaml': file is not directory",
+      'x.yaml: missing Resource metadata',
+    ],
+    [
+      "# Warning: 'bases' is deprecated. Please use 'resources' instead.\nError: invalid Kustomization: json: unknown field \"resourses\"\n",
+      'invalid Kustomization: json: unknown field "resourses"',
+    ],
+    ['Error: no matches for Id /tmp/w/source/apps/a.yaml in /tmp/w/source', 'no matches for Id apps/a.yaml in .'],
+    [
+      'Error: map[string]interface {}{"data":map[string]interface {}{"a":"hunter2}", "b":[]interface {}{"x"}}, "kind":"Secret"}: json: unsupported value: +Inf',
+      '{…}: json: unsupported value: +Inf',
+    ],
+    ['Error: invalid literal source hunter2, expected key=value', 'invalid literal source …, expected key=value'],
+    ['', 'kustomize ended without saying why'],
+  ])('%s', (stderr, message) => {
+    expect(explainStderr(stderr, '/tmp/w/source')).toBe(message);
+  });
+});

@@ -1,0 +1,191 @@
+// One build: from an unpacked artifact and a Kustomization's overrides to Kubernetes objects.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { KubeObject } from '../../k8s/object.ts';
+import type { UnpackedArtifact } from '../artifact/artifact.ts';
+import { failure, messageOf } from '../errors.ts';
+import { buildKeyOf } from './build-key.ts';
+import type { BuildSpec } from './build-spec.ts';
+import { type Closure, closureOf } from './closure.ts';
+import { fileTreeOf, parentOf, resolveSpecPath } from './file-tree.ts';
+import { type BuildInput, prepareBuild } from './generate-kustomization.ts';
+import { runKustomize } from './kustomize.ts';
+import { ManifestError } from './manifest-error.ts';
+import { buildPlainFolder, isPlainSpec } from './plain-folder.ts';
+import { type Manifests, readManifests, readYaml } from './read-manifests.ts';
+import { createWorkspace } from './workspace.ts';
+
+/** How builds are run; the same for all of them. */
+export interface BuildOptions {
+  /** Path of the kustomize binary. */
+  kustomizeBinary: string;
+  /** Its version; part of every build key. */
+  kustomizeVersion: string;
+  /** Refuse bases and files that are fetched over the network. */
+  noRemoteBases: boolean;
+  /** Where private build directories are made, at best on the file system of the unpacked artifacts. */
+  temporaryDirectory: string;
+  /** For one run of kustomize; default 2 minutes. */
+  timeoutMs?: number;
+  /** Of what one run prints; default 64 MiB. */
+  maxOutputBytes?: number;
+  /** Environment variables for builds with remote bases (proxy, certificates); none by default. */
+  remoteEnvironment?: Readonly<Record<string, string>>;
+}
+
+/** A build that is ready to run: what it reads and, where that decides the result, its key. */
+export interface BuildPlan {
+  input: BuildInput;
+  closure: Closure;
+  /** undefined when something comes over the network. */
+  buildKey: string | undefined;
+}
+
+/**
+ * Finds out what a build reads. Reads kustomization files only, synchronously, so that it can be asked in passing.
+ * Fails with ArtifactFailed when the path is not there and BuildFailed when the kustomization cannot be built.
+ */
+export function planBuild(artifact: UnpackedArtifact, spec: BuildSpec, options: BuildOptions): BuildPlan {
+  const directory = existingDirectory(artifact, spec.path);
+  try {
+    const input = prepareBuild(artifact, directory, spec);
+    const label = input.file ?? `the kustomization generated for "${directory || '.'}"`;
+    const closure = closureOf(artifact, directory, input.fields, label);
+    assertRemotesAllowed(closure, options);
+    return { input, closure, buildKey: buildKeyOf(artifact, input, spec, closure, options.kustomizeVersion) };
+  } catch (cause) {
+    throw buildFailed(cause);
+  }
+}
+
+/** Builds the objects of a plan. Fails with BuildFailed; rejects with the signal's reason when aborted. */
+export async function buildObjects(
+  artifact: UnpackedArtifact,
+  spec: BuildSpec,
+  plan: BuildPlan,
+  options: BuildOptions,
+  signal?: AbortSignal,
+): Promise<KubeObject[]> {
+  if (plan.closure.files.length === 0 && plan.input.file === undefined && isEmptyInput(plan.input)) return [];
+  const plain = await tryPlainFolder(artifact, spec, plan);
+  if (plain) return plain;
+  try {
+    return await buildWithKustomize(artifact, plan, options, signal);
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw buildFailed(await explain(artifact, plan, cause));
+  }
+}
+
+/** A generated kustomization without resources builds nothing; kustomize itself would refuse it. */
+function isEmptyInput(input: BuildInput): boolean {
+  const { resources, components } = input.fields;
+  return [resources, components].every((list) => !Array.isArray(list) || list.length === 0);
+}
+
+async function tryPlainFolder(
+  artifact: UnpackedArtifact,
+  spec: BuildSpec,
+  { input, closure }: BuildPlan,
+): Promise<KubeObject[] | undefined> {
+  if (input.file || !isPlainSpec(spec) || closure.remotes.length > 0) return undefined;
+  const tree = fileTreeOf(artifact);
+  const resources = input.fields.resources as string[];
+  const paths = resources.map((entry) => (input.directory ? `${input.directory}/${entry}` : entry));
+  if (!paths.every(tree.isFile)) return undefined; // a sub-directory with a kustomization of its own
+  const read: Manifests[] = [];
+  for (const path of paths) {
+    try {
+      read.push(readManifests(await readFile(join(artifact.directory, path), 'utf8'), path));
+    } catch (error) {
+      // Let kustomize judge; should it refuse as well, the place of this error is shown.
+      if (error instanceof ManifestError) return undefined;
+      throw buildFailed(error);
+    }
+  }
+  return buildPlainFolder(read, spec.targetNamespace);
+}
+
+async function buildWithKustomize(
+  artifact: UnpackedArtifact,
+  { input, closure }: BuildPlan,
+  options: BuildOptions,
+  signal: AbortSignal | undefined,
+): Promise<KubeObject[]> {
+  const files = closure.isComplete ? closure.files : undefined;
+  const isRemote = closure.remotes.length > 0;
+  const workspace = await createWorkspace(artifact, input, files, options.temporaryDirectory);
+  try {
+    const output = await runKustomize({
+      binary: options.kustomizeBinary,
+      directory: workspace.directory,
+      target: workspace.target,
+      home: workspace.home,
+      // What a remote base refers to is not known here, so kustomize itself has to keep it off this machine's files.
+      restrictor: isRemote ? 'root' : 'none',
+      timeoutMs: options.timeoutMs ?? 120_000,
+      maxOutputBytes: options.maxOutputBytes ?? 64 * 1024 * 1024,
+      environment: isRemote ? options.remoteEnvironment : undefined,
+      signal,
+    });
+    return readManifests(output, 'kustomize output').objects;
+  } finally {
+    await workspace.remove();
+  }
+}
+
+/** kustomize seldom says where; if one of the files it read is no YAML, that place is the better message. */
+async function explain(artifact: UnpackedArtifact, { closure, input }: BuildPlan, cause: unknown): Promise<unknown> {
+  const isUnplaced = cause instanceof ManifestError;
+  if (!isUnplaced && !(cause instanceof Error && /yaml|json|kind|apiVersion|metadata|object/i.test(cause.message)))
+    return cause;
+  const resources = new Set(input.file ? [] : closure.files);
+  for (const path of closure.files.filter((name) => /\.ya?ml$/.test(name))) {
+    try {
+      const text = await readFile(join(artifact.directory, path), 'utf8');
+      if (resources.has(path)) readManifests(text, path);
+      else readYaml(text, path);
+    } catch (error) {
+      if (error instanceof ManifestError) return error;
+    }
+  }
+  return cause;
+}
+
+function existingDirectory(artifact: UnpackedArtifact, specPath: string | undefined): string {
+  const tree = fileTreeOf(artifact);
+  const directory = resolveSpecPath(specPath);
+  if (tree.isDirectory(directory)) return directory;
+  if (tree.isFile(directory)) {
+    throw failure('ArtifactFailed', `kustomization path not found: "${specPath}" is a file, expected a directory`);
+  }
+  let near = parentOf(directory);
+  while (!tree.isDirectory(near)) near = parentOf(near);
+  const names = tree.directoriesIn(near).slice(0, maxNamesShown);
+  const there = names.length > 0 ? `has the directories ${names.join(', ')}` : 'has no directories';
+  const where = near ? `"${near}"` : 'the root of the source';
+  throw failure(
+    'ArtifactFailed',
+    `kustomization path not found: "${specPath}" is not in the source; ${where} ${there}`,
+  );
+}
+
+function assertRemotesAllowed(closure: Closure, options: BuildOptions): void {
+  const [remote] = closure.remotes;
+  if (!remote) return;
+  if (options.noRemoteBases) {
+    throw new Error(`remote base "${remote}" is not allowed: this installation runs with no remote bases; vendor it`);
+  }
+  if (closure.sharedFile) {
+    throw new Error(
+      `remote base "${remote}" cannot be used together with "${closure.sharedFile}", which is outside of the directory ` +
+        'of the kustomization that names it; move the file or vendor the base',
+    );
+  }
+}
+
+function buildFailed(cause: unknown): Error {
+  return failure('BuildFailed', `kustomize build failed: ${messageOf(cause)}`, { cause });
+}
+
+const maxNamesShown = 10;

@@ -1,0 +1,167 @@
+// The health stage: an activity that waits, and a question that is answered at once from memory.
+import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import type { KubeClient, ResourceInfo } from '../../k8s/client.ts';
+import { type KubeObject, type NamespacedName, type ObjectRef, subjectOf } from '../../k8s/object.ts';
+import type { CacheScope, WatchCache, WatchCaches } from '../../k8s/watch-cache.ts';
+import { failure } from '../errors.ts';
+import { compileHealthExpressions, type Evaluate } from './health-expressions.ts';
+import {
+  type AppliedObject,
+  hasHealthChecks,
+  healthSpecOf,
+  healthTargets,
+  type PlannedTarget,
+} from './health-targets.ts';
+import type { NamedCaches } from './named-caches.ts';
+import { type HealthProgress, type HealthResult, healthOfTarget, waitForHealth } from './wait-for-health.ts';
+
+export interface HealthDependencies {
+  /** The caches that hold what we applied. */
+  caches: WatchCaches;
+  /** Watches of single objects that we did not apply. */
+  named: NamedCaches;
+  client: Pick<KubeClient, 'resourceFor'>;
+  /** The scope of the cache in which applied objects of a kind are. */
+  scopeFor(resource: ResourceInfo): CacheScope;
+  /** The Kustomization as the caches hold it, or undefined when it does not exist. */
+  kustomization(ref: NamespacedName): KubeObject | undefined | Promise<KubeObject | undefined>;
+  /** What apply has recorded under an inventory key. */
+  appliedObjects(inventoryKey: string): Promise<readonly AppliedObject[]>;
+  /** Give up at the first Failed object. Default true (gate DisableFailFastBehavior turns it off). */
+  isFailFast?: boolean;
+}
+
+export interface WaitForHealthInput {
+  kustomization: NamespacedName;
+  /** `metadata.generation` that was applied. */
+  generation: number;
+  /** Revision that was applied, for people who read the history. */
+  revision: string;
+  /** Where apply has recorded what it applied. */
+  inventoryKey: string;
+  timeoutMs: number;
+}
+
+export interface HealthActivities {
+  /**
+   * Waits until what a Kustomization wants healthy is so; returns at once when it wants nothing.
+   * Heartbeats its progress; cancelling ends it at once. Fails with HealthCheckFailed, InvalidCELExpression.
+   */
+  waitForHealth(input: WaitForHealthInput): Promise<HealthResult>;
+}
+
+const heartbeatMs = 5000;
+
+export function createHealthActivities(deps: HealthDependencies): HealthActivities {
+  async function wait(input: WaitForHealthInput): Promise<HealthResult> {
+    let progress: HealthProgress | undefined;
+    const timer = setInterval(() => heartbeat(progress), heartbeatMs);
+    try {
+      return await waitForKustomization(deps, input, cancellationSignal(), (seen) => {
+        progress = seen;
+      });
+    } finally {
+      clearInterval(timer);
+    }
+  }
+  return { waitForHealth: wait };
+}
+
+/** {@link HealthActivities.waitForHealth} without Temporal around it. */
+export async function waitForKustomization(
+  deps: HealthDependencies,
+  input: WaitForHealthInput,
+  signal?: AbortSignal,
+  onProgress?: (progress: HealthProgress) => void,
+): Promise<HealthResult> {
+  const kustomization = await deps.kustomization(input.kustomization);
+  if (!kustomization) {
+    const subject = subjectOf({ kind: 'Kustomization', ...input.kustomization });
+    throw failure('HealthCheckCanceled', `${subject} does not exist any more`, { subject });
+  }
+  if (!hasHealthChecks(kustomization)) return { checkedCount: 0, durationMs: 0 };
+  const evaluate = evaluatorOf(kustomization);
+  const targets = healthTargets(kustomization, await deps.appliedObjects(input.inventoryKey));
+  const releases: (() => void)[] = [];
+
+  async function cacheFor(ref: ObjectRef): Promise<WatchCache | undefined> {
+    const resource = await deps.client.resourceFor(ref.group, ref.version, ref.kind);
+    if (!resource) return undefined;
+    if (applied.has(ref)) return deps.caches.open(deps.scopeFor(resource));
+    const { cache, release } = deps.named.acquire(resource, ref.namespace, ref.name);
+    releases.push(release);
+    return cache;
+  }
+
+  const applied = new Set(targets.filter(({ isApplied }) => isApplied).map(({ ref }) => ref));
+  try {
+    const { timeoutMs } = input;
+    const { isFailFast } = deps;
+    return await waitForHealth({ targets, cacheFor, evaluate, timeoutMs, signal, isFailFast, onProgress });
+  } finally {
+    for (const release of releases) release();
+  }
+}
+
+/**
+ * True when everything that a Kustomization wants healthy is so now, told from open and synced caches alone; false also
+ * when that is not known. With it a workflow need not schedule a wait at all.
+ */
+export function healthNow(
+  deps: Pick<HealthDependencies, 'caches' | 'named' | 'scopeFor'>,
+  kustomization: KubeObject,
+  applied: readonly AppliedObject[],
+): boolean {
+  if (!hasHealthChecks(kustomization)) return true;
+  const evaluate = evaluatorOrUndefined(kustomization);
+  if (!evaluate) return false;
+  const find = appliedCacheFinder(deps);
+  const nowMs = Date.now();
+  return healthTargets(kustomization, applied).every((target) => {
+    const cache = target.isApplied ? find(target.ref) : namedCache(deps.named, target);
+    if (!cache?.isSynced) return false;
+    const seen = { ...target, cache, wasThere: target.minResourceVersion !== undefined };
+    return healthOfTarget(seen, evaluate, nowMs).status === 'Current';
+  });
+}
+
+function namedCache(named: NamedCaches, { ref }: PlannedTarget): WatchCache | undefined {
+  return named.peek(ref.group, ref.kind, ref.namespace, ref.name);
+}
+
+/** The open cache in which applied objects of a kind are. */
+function appliedCacheFinder(
+  deps: Pick<HealthDependencies, 'caches' | 'scopeFor'>,
+): (ref: ObjectRef) => WatchCache | undefined {
+  const byKind = new Map<string, WatchCache>();
+  for (const cache of deps.caches.opened()) {
+    const { resource, labelSelector, metadataOnly } = cache.scope;
+    const wanted = deps.scopeFor(resource);
+    if (labelSelector === wanted.labelSelector && Boolean(metadataOnly) === Boolean(wanted.metadataOnly)) {
+      byKind.set(`${resource.group}/${resource.version}/${resource.kind}`, cache);
+    }
+  }
+  return (ref) => byKind.get(`${ref.group}/${ref.version}/${ref.kind}`);
+}
+
+/** Compiled expressions by the object of this very version of the spec: expressions are compiled once a spec. */
+const evaluators = new WeakMap<object, Evaluate>();
+
+function evaluatorOf(kustomization: KubeObject): Evaluate {
+  const expressions = healthSpecOf(kustomization).healthCheckExprs;
+  if (!expressions) return compileHealthExpressions([]);
+  let evaluate = evaluators.get(expressions);
+  if (!evaluate) {
+    evaluate = compileHealthExpressions(expressions);
+    evaluators.set(expressions, evaluate);
+  }
+  return evaluate;
+}
+
+function evaluatorOrUndefined(kustomization: KubeObject): Evaluate | undefined {
+  try {
+    return evaluatorOf(kustomization);
+  } catch {
+    return undefined; // the wait itself says what is wrong with it
+  }
+}

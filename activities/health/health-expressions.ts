@@ -1,0 +1,97 @@
+// spec.healthCheckExprs: health by CEL expressions, per apiVersion and kind (contract 1.8 and 2.1).
+import { Environment, type ParseResult } from '@marcbachmann/cel-js';
+import type { KubeObject } from '../../k8s/object.ts';
+import { failure, messageOf } from '../errors.ts';
+import { type Health, healthOf, observedGenerationBehind } from './status.ts';
+
+/** One entry of `spec.healthCheckExprs`. */
+export interface HealthExpression {
+  apiVersion: string;
+  /** Without it the entry holds for every kind of the group and version. */
+  kind?: string;
+  current: string;
+  inProgress?: string;
+  failed?: string;
+}
+
+export type Evaluate = (object: KubeObject | undefined, nowMs?: number) => Health;
+
+/** The variables that an expression sees: the fields of an object that every kind may have. */
+const variables = ['apiVersion', 'kind', 'metadata', 'spec', 'status', 'data', 'self'] as const;
+const maxLength = 10_000;
+
+/**
+ * Compiles the entries; objects that no entry names keep the usual rules. The order is inProgress, failed, current, as
+ * in Flux; while `status.observedGeneration` is behind nothing is evaluated.
+ * Fails with InvalidCELExpression, naming the entry and its field.
+ */
+export function compileHealthExpressions(expressions: readonly HealthExpression[]): Evaluate {
+  if (expressions.length === 0) return healthOf;
+  const environment = new Environment({ unlistedVariablesAreDyn: true, enableOptionalTypes: true });
+  for (const name of variables) environment.registerVariable(name, 'dyn');
+  const rules = new Map<string, Evaluate>();
+  for (const [index, entry] of expressions.entries()) {
+    const compile = (field: 'inProgress' | 'failed' | 'current'): ParseResult | undefined =>
+      entry[field] ? compileOne(environment, entry[field], `spec.healthCheckExprs[${index}].${field}`) : undefined;
+    const rule = ruleOf(compile('inProgress'), compile('failed'), compile('current'));
+    rules.set(`${entry.apiVersion} ${entry.kind ?? ''}`, rule);
+  }
+  return (object, nowMs) => {
+    const rule = object && (rules.get(`${object.apiVersion} ${object.kind}`) ?? rules.get(`${object.apiVersion} `));
+    return rule ? rule(object, nowMs) : healthOf(object, nowMs);
+  };
+}
+
+function compileOne(environment: Environment, expression: string, field: string): ParseResult {
+  try {
+    if (expression.length > maxLength) throw new Error(`longer than ${maxLength} characters`);
+    const parsed = environment.parse(expression);
+    const checked = parsed.check();
+    if (!checked.valid) throw checked.error ?? new Error('the types do not fit');
+    if (checked.type !== 'bool' && checked.type !== 'dyn') throw new Error(`expected a bool, got ${checked.type}`);
+    return parsed;
+  } catch (cause) {
+    throw failure('InvalidCELExpression', `${field} "${expression}" does not compile: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function ruleOf(
+  inProgress: ParseResult | undefined,
+  failed: ParseResult | undefined,
+  current: ParseResult | undefined,
+): Evaluate {
+  return (object) => {
+    if (!object) return healthOf(undefined);
+    if (object.metadata.deletionTimestamp) return { status: 'Terminating', message: 'is being deleted' };
+    const behind = observedGenerationBehind(object);
+    if (behind) return behind;
+    try {
+      const context = contextOf(object);
+      if (inProgress?.(context) === true) return { status: 'InProgress', message: 'its inProgress expression holds' };
+      if (failed?.(context) === true) return { status: 'Failed', message: 'its failed expression holds' };
+      if (current?.(context) === true) return { status: 'Current', message: 'its current expression holds' };
+      return { status: 'InProgress', message: 'none of its expressions holds' };
+    } catch (error) {
+      // A field that the controller has not written yet: wait for it, as every expression may name such fields.
+      return {
+        status: 'InProgress',
+        message: `its expressions cannot be evaluated yet: ${messageOf(error).split('\n')[0]}`,
+      };
+    }
+  };
+}
+
+function contextOf(object: KubeObject): Record<string, unknown> {
+  const self = toCel(object) as Record<string, unknown>;
+  const context: Record<string, unknown> = { metadata: {}, spec: {}, status: {}, data: {}, ...self };
+  context.self = self;
+  return context;
+}
+
+/** CEL knows whole numbers as 64-bit integers, which are BigInts here. */
+function toCel(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (Array.isArray(value)) return value.map(toCel);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, toCel(part)]));
+}

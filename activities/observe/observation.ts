@@ -1,0 +1,35 @@
+// What a pass sees of an object before it decides. Small on purpose: an observation enters the workflow's history.
+import type { Observation } from '../../workflows/decisions/decide.ts';
+import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
+
+/** The part of an artifact that consumers need. */
+export interface ArtifactRef {
+  digest: string;
+  url: string;
+  revision: string;
+}
+
+/** A source that fetches: a GitRepository. */
+export interface SourceObservation extends Observation {
+  obstacle?: Obstacle;
+  /** Where it fetches from, without credentials. */
+  url: string;
+}
+
+/** Manifests that were built before and that the artifact at hand would build again. */
+export interface BuiltRef {
+  manifestsDigest: string;
+  buildKey?: string;
+}
+
+export interface KustomizationObservation extends Observation {
+  /** Why no reconcile can succeed now. */
+  obstacle?: Obstacle;
+  artifact?: ArtifactRef;
+  /** The artifact is in this worker's cache of unpacked ones. */
+  isUnpacked: boolean;
+  built?: BuiltRef;
+  /** A person asked for the full path (`reconcile.fluxcd.io/forceAt`), or `spec.force` has changed. */
+  isForced: boolean;
+  timeoutMs: number;
+}

@@ -1,0 +1,144 @@
+// Observe: what is there now of an object, its source and what it applied. Reads memory only; no request is sent.
+import type { WakeReason } from '../../workflows/messages.ts';
+import type { GitRepository } from '../../k8s/api/git-repository.ts';
+import type { Kustomization } from '../../k8s/api/kustomization.ts';
+import { parseDuration } from '../../k8s/duration.ts';
+import type { FluxObjects, WatchedKind } from '../../k8s/flux-objects.ts';
+import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
+import type { Observation } from '../../workflows/decisions/decide.ts';
+import type { UnpackedArtifact, UnpackedArtifacts } from '../artifact/artifact.ts';
+import type { BuiltRef, KustomizationObservation, SourceObservation } from './observation.ts';
+import { sourceOf } from './source-of.ts';
+import { unsupportedField } from './supported-fields.ts';
+
+/** Annotation by which people ask for a reconcile (contract 1.0). */
+export const requestedAtAnnotation = 'reconcile.fluxcd.io/requestedAt';
+/** Annotation by which people ask for the full path, memory notwithstanding. */
+export const forceAtAnnotation = 'reconcile.fluxcd.io/forceAt';
+export const finalizer = 'finalizers.fluxcd.io';
+
+export interface ObserveInput {
+  ref: NamespacedName;
+  wakes: WakeReason[];
+}
+
+export interface ObserveDependencies {
+  objects: FluxObjects;
+  unpacked: Pick<UnpackedArtifacts, 'peek'>;
+  /** The manifests that this artifact would build, when that is known without building. */
+  findBuilt(kustomization: Kustomization, unpacked: UnpackedArtifact): BuiltRef | undefined;
+  /** True when memory proves that the cluster holds exactly these manifests. */
+  isInSync(kustomization: Kustomization, manifestsDigest: string): Promise<boolean>;
+  /** True when everything that the spec wants healthy is so now. */
+  isHealthy(kustomization: Kustomization): Promise<boolean>;
+  isCrossNamespaceAllowed: boolean;
+}
+
+export type ObserveActivities = ReturnType<typeof createObserveActivities>;
+
+export function createObserveActivities(deps: ObserveDependencies) {
+  const look = async (kind: WatchedKind, { ref, wakes }: ObserveInput): Promise<KubeObject | undefined> => {
+    for (const { type, resourceVersion } of wakes) {
+      if (resourceVersion && type !== 'artifact' && type !== 'drift') await deps.objects.catchUp(kind, resourceVersion);
+    }
+    return await deps.objects.get(kind, ref);
+  };
+
+  return {
+    async observeSource(input: ObserveInput): Promise<SourceObservation> {
+      const object = (await look('GitRepository', input)) as GitRepository | undefined;
+      if (!object) return { ...absent, url: '' };
+      const common = observationOf(object, object.spec.interval);
+      return {
+        ...common,
+        appliedRevision: object.status?.artifact?.revision,
+        url: withoutCredentials(object.spec.url),
+        isSettled: false,
+      };
+    },
+
+    async observeKustomization(input: ObserveInput): Promise<KustomizationObservation> {
+      const object = (await look('Kustomization', input)) as Kustomization | undefined;
+      if (!object) return { ...absent, isUnpacked: false, isForced: false, timeoutMs: 0 };
+      const { spec, status } = object;
+      const common: KustomizationObservation = {
+        ...observationOf(object, spec.interval),
+        appliedRevision: status?.lastAppliedRevision,
+        isUnpacked: false,
+        isForced: isForceRequested(object),
+        timeoutMs: kustomizationTimeoutMs(object),
+      };
+      if (common.isDeleting || common.isSuspended) return common;
+      for (const { type, resourceVersion } of input.wakes) {
+        if (type === 'artifact' && resourceVersion && spec.sourceRef.kind === 'GitRepository') {
+          await deps.objects.catchUp('GitRepository', resourceVersion);
+        }
+      }
+      const unsupported = unsupportedField(object);
+      if (unsupported) return { ...common, obstacle: unsupported };
+      const source = await sourceOf(object, deps);
+      if ('reason' in source) return { ...common, obstacle: source };
+
+      const unpacked = deps.unpacked.peek(source.digest);
+      const built = unpacked && deps.findBuilt(object, unpacked);
+      const seen = { ...common, artifact: source, revision: source.revision, isUnpacked: unpacked !== undefined, built };
+      if (!built || common.isForced) return seen;
+      return {
+        ...seen,
+        isSettled: (await deps.isInSync(object, built.manifestsDigest)) && (await deps.isHealthy(object)),
+      };
+    },
+  };
+}
+
+const absent: Observation = {
+  exists: false,
+  isDeleting: false,
+  isSuspended: false,
+  hasFinalizer: false,
+  generation: 0,
+  observedGeneration: -1,
+  isStalled: false,
+  isSettled: false,
+  intervalMs: 0,
+};
+
+function observationOf(object: GitRepository | Kustomization, interval: string): Observation {
+  const { metadata, spec, status } = object;
+  const condition = (type: string) => status?.conditions?.find((c) => c.type === type);
+  return {
+    exists: true,
+    isDeleting: metadata.deletionTimestamp !== undefined,
+    isSuspended: spec.suspend === true,
+    hasFinalizer: metadata.finalizers?.includes(finalizer) ?? false,
+    generation: metadata.generation ?? 1,
+    observedGeneration: status?.observedGeneration ?? -1,
+    requestedAt: metadata.annotations?.[requestedAtAnnotation],
+    handledRequest: status?.lastHandledReconcileAt,
+    readyStatus: condition('Ready')?.status,
+    isStalled: condition('Stalled')?.status === 'True',
+    isSettled: false,
+    intervalMs: parseDuration(interval),
+  };
+}
+
+/** `forceAt` counts when it goes with the request that is not handled yet (contract 1.0, as for HelmRelease). */
+function isForceRequested(object: KubeObject & { status?: { lastHandledReconcileAt?: string } }): boolean {
+  const forced = object.metadata.annotations?.[forceAtAnnotation];
+  return (
+    forced !== undefined &&
+    forced === object.metadata.annotations?.[requestedAtAnnotation] &&
+    forced !== object.status?.lastHandledReconcileAt
+  );
+}
+
+/** `spec.timeout`, by default the interval less 30 s and never under 30 s (contract 1.8). */
+export function kustomizationTimeoutMs(object: Kustomization): number {
+  if (object.spec.timeout) return parseDuration(object.spec.timeout);
+  return Math.max(parseDuration(object.spec.interval) - 30_000, 30_000);
+}
+
+/** A URL for people: a user and password in it stay out of histories. */
+function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//');
+}

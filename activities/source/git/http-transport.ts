@@ -1,0 +1,140 @@
+// One HTTP exchange with a Git server on undici: credentials, TLS and redirects. Credentials and the client certificate
+// go to the origin (scheme, host, port) of spec.url and nowhere else.
+import { createHash } from 'node:crypto';
+import { rootCertificates } from 'node:tls';
+import { Agent, type Dispatcher, request } from 'undici';
+import { failure } from '../../errors.ts';
+import type { GitCredentials } from './credentials.ts';
+import { displayUrl } from './remote-error.ts';
+
+/** An answer with status 200. */
+export interface GitHttpResponse {
+  /** Where the answer came from, after redirects. */
+  url: string;
+  contentType: string;
+  body: AsyncIterable<Uint8Array>;
+}
+
+export interface GitHttpRequest {
+  method: 'GET' | 'POST';
+  url: string;
+  headers: Record<string, string>;
+  body?: Uint8Array;
+  signal: AbortSignal;
+}
+
+export type GitHttp = (request: GitHttpRequest) => Promise<GitHttpResponse>;
+
+const maxRedirects = 5;
+const userAgent = 'git/continuo';
+
+/** Largest number of TLS settings for which connections are kept open. */
+const maxAgents = 32;
+const agents = new Map<string, Agent>();
+
+/**
+ * The HTTP side of a repository. Fails with AuthenticationFailed for 401 and 403, with GitOperationFailed for every other
+ * status than 200; network errors come as undici throws them.
+ */
+export function createGitHttp(repositoryUrl: string, credentials: GitCredentials): GitHttp {
+  const home = new URL(repositoryUrl).origin;
+  return async (asked) => {
+    let url = asked.url;
+    for (let redirects = 0; ; redirects++) {
+      const isHome = new URL(url).origin === home;
+      const response = await request(url, {
+        method: asked.method,
+        headers: {
+          ...asked.headers,
+          'user-agent': userAgent,
+          ...(isHome && credentials.authorization ? { authorization: credentials.authorization } : {}),
+        },
+        body: asked.body ?? null,
+        signal: asked.signal,
+        dispatcher: agentFor(credentials, isHome),
+        // The caller's signal carries spec.timeout.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+      if (response.statusCode === 200) {
+        return { url, contentType: String(response.headers['content-type'] ?? ''), body: response.body };
+      }
+      await response.body.dump({ limit: 64 * 1024 }).catch(() => undefined);
+      const location = response.headers['location'];
+      if (isRedirect(response.statusCode) && asked.method === 'GET' && typeof location === 'string') {
+        if (redirects >= maxRedirects) {
+          throw failure('GitOperationFailed', `${displayUrl(repositoryUrl)} redirects more than ${maxRedirects} times`);
+        }
+        url = redirectTarget(url, location, repositoryUrl);
+        continue;
+      }
+      throw refusal(response.statusCode, repositoryUrl, isHome, url, credentials);
+    }
+  };
+}
+
+function isRedirect(status: number): boolean {
+  return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
+}
+
+function redirectTarget(from: string, location: string, repositoryUrl: string): string {
+  const target = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  if (!target || !['http:', 'https:'].includes(target.protocol)) {
+    throw failure('GitOperationFailed', `${displayUrl(repositoryUrl)} redirects to something that is no http(s) URL`);
+  }
+  target.username = '';
+  target.password = '';
+  return target.href;
+}
+
+function refusal(
+  status: number,
+  repositoryUrl: string,
+  isHome: boolean,
+  url: string,
+  credentials: GitCredentials,
+): ReturnType<typeof failure> {
+  const repository = displayUrl(repositoryUrl);
+  if (status === 401 || status === 403) {
+    const next = !isHome
+      ? `it redirects to ${displayUrl(new URL('/', url).href)}, where credentials are not sent; use that address in spec.url`
+      : credentials.authorization
+        ? `check ${credentials.origin}`
+        : 'it needs credentials: name a Secret in spec.secretRef with keys "username" and "password", or "bearerToken"';
+    return failure('AuthenticationFailed', `access to ${repository} was refused (HTTP ${status}): ${next}`);
+  }
+  if (status === 404) {
+    return failure(
+      'GitOperationFailed',
+      `repository ${repository} was not found (HTTP 404): check spec.url; many servers also answer so without credentials`,
+    );
+  }
+  const words = isRedirect(status) ? 'an unexpected redirect' : 'an unexpected answer';
+  return failure('GitOperationFailed', `the server of ${repository} gave ${words} (HTTP ${status}), expected 200`);
+}
+
+/** One agent for each set of TLS settings, so that a poll reuses the connection of the last one. */
+function agentFor(credentials: GitCredentials, isHome: boolean): Dispatcher {
+  const { ca, certificate, key } = credentials;
+  const tls = {
+    ...(ca ? { ca: [...rootCertificates, ca] } : {}),
+    ...(isHome && certificate && key ? { cert: certificate, key } : {}),
+  };
+  const id = createHash('sha256')
+    .update(JSON.stringify([ca, isHome && certificate, isHome && key]))
+    .digest('hex');
+  const known = agents.get(id);
+  if (known) {
+    agents.delete(id);
+    agents.set(id, known);
+    return known;
+  }
+  const agent = new Agent({ connect: { ...tls, timeout: 30_000 }, keepAliveTimeout: 30_000, allowH2: false });
+  agents.set(id, agent);
+  for (const [oldest, old] of agents) {
+    if (agents.size <= maxAgents) break;
+    agents.delete(oldest);
+    void old.close();
+  }
+  return agent;
+}

@@ -1,0 +1,71 @@
+// What went wrong with a remote, in words; the failures' reasons and the mapping from network error codes.
+import { failure, messageOf, type Reason } from '../../errors.ts';
+
+/** The Git server answered a request with an error of its own (an `ERR` packet or the error side band). */
+export class GitServerError extends Error {
+  override readonly name = 'GitServerError';
+}
+
+const networkWords: Record<string, string> = {
+  ENOTFOUND: 'the host name is not known',
+  EAI_AGAIN: 'the host name cannot be resolved now',
+  ECONNREFUSED: 'the server refuses connections',
+  ECONNRESET: 'the server cut the connection',
+  EPIPE: 'the server cut the connection',
+  ETIMEDOUT: 'no connection could be made in time',
+  EHOSTUNREACH: 'there is no route to the host',
+  ENETUNREACH: 'the network is not reachable',
+  UND_ERR_SOCKET: 'the server cut the connection',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection could be made in time',
+  UND_ERR_HEADERS_TIMEOUT: 'the server did not answer in time',
+  UND_ERR_BODY_TIMEOUT: 'the server stopped sending',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'the server has a self-signed certificate; put its CA into key "ca.crt" of the Secret',
+  SELF_SIGNED_CERT_IN_CHAIN: 'the certificate was issued by an unknown CA; put the CA into key "ca.crt" of the Secret',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    'the certificate was issued by an unknown CA; put the CA into key "ca.crt" of the Secret',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    'the certificate was issued by an unknown CA; put the CA into key "ca.crt" of the Secret',
+  CERT_HAS_EXPIRED: 'the certificate of the server has expired',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate of the server is for another host name',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    'the server demands a client certificate; put it into keys "tls.crt" and "tls.key" of the Secret',
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'the TLS handshake failed',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'the server does not speak TLS on this port; is the URL meant to be http://?',
+};
+
+/** The words for an error of the network or of the protocol, with its code. */
+export function describeRemoteError(error: unknown): string {
+  const code = codeOf(error);
+  const words = code ? networkWords[code] : undefined;
+  if (words) return `(${code}): ${words}`;
+  if (error instanceof GitServerError) return `(remote): ${error.message}`;
+  if (code?.startsWith('ERR_TLS') || code?.startsWith('ERR_SSL') || code?.includes('CERT')) {
+    return `(${code}): the TLS connection could not be established`;
+  }
+  return code ? `(${code}): ${messageOf(error)}` : `: ${messageOf(error)}`;
+}
+
+function codeOf(error: unknown): string | undefined {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if ('code' in current && typeof current.code === 'string') return current.code;
+    // Node tries every address of a host and collects the refusals.
+    if (current instanceof AggregateError) return codeOf(current.errors[0]);
+  }
+  return undefined;
+}
+
+/** The failure of an operation on a remote, e.g. `listing refs of "https://…" failed (ECONNREFUSED): …`. */
+export function remoteFailure(
+  operation: string,
+  error: unknown,
+  reason: Reason = 'GitOperationFailed',
+): ReturnType<typeof failure> {
+  return failure(reason, `${operation} failed ${describeRemoteError(error)}`.replace(' : ', ': '), { cause: error });
+}
+
+/** A URL as it may be shown: without user, password, query and fragment. */
+export function displayUrl(url: string): string {
+  if (!URL.canParse(url)) return 'an invalid URL';
+  const parsed = new URL(url);
+  return `"${parsed.protocol}//${parsed.host}${parsed.pathname}"`;
+}

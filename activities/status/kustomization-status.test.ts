@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest';
+import type { Kustomization } from '../../k8s/api/kustomization.ts';
+import { statusAfterFailure, statusAfterSuccess } from './kustomization-status.ts';
+
+const object = (spec: object = {}, status: object = {}): Kustomization =>
+  ({
+    apiVersion: 'kustomize.toolkit.fluxcd.io/v1',
+    kind: 'Kustomization',
+    metadata: { name: 'apps', namespace: 'flux-system', generation: 2 },
+    spec: { interval: '10m', prune: true, sourceRef: { kind: 'GitRepository', name: 'repo' }, ...spec },
+    status,
+  }) as Kustomization;
+
+const context = {
+  generation: 2,
+  request: 't1',
+  revision: 'main@sha1:b',
+  manifestsDigest: 'sha256:1',
+  lostFights: [],
+  durationMs: 1234,
+  now: '2026-01-01T00:00:00Z',
+};
+
+const typesOf = (status: { conditions?: { type: string; status: string }[] }) =>
+  Object.fromEntries((status.conditions ?? []).map((c) => [c.type, c.status]));
+
+describe('statusAfterSuccess', () => {
+  test('a first success is Ready, observed, and echoes the request', () => {
+    const status = statusAfterSuccess(object(), context, { inventory: [{ id: 'a_b__ConfigMap', v: 'v1' }] });
+
+    expect(typesOf(status)).toEqual({ Ready: 'True' });
+    expect(status).toMatchObject({
+      observedGeneration: 2,
+      lastHandledReconcileAt: 't1',
+      lastAppliedRevision: 'main@sha1:b',
+      lastAttemptedRevision: 'main@sha1:b',
+      inventory: { entries: [{ id: 'a_b__ConfigMap', v: 'v1' }] },
+    });
+    expect(status.conditions?.[0]).toMatchObject({
+      reason: 'ReconciliationSucceeded',
+      message: 'Applied revision: main@sha1:b',
+    });
+  });
+
+  test('a success ends Reconciling and Stalled', () => {
+    const failed = statusAfterFailure(object(), context, { reason: 'BuildFailed', message: 'm', isStalled: false });
+
+    expect(typesOf(statusAfterSuccess(object({}, failed), context, {}))).toEqual({ Ready: 'True' });
+  });
+
+  test('Healthy is there only while there are health checks', () => {
+    const checked = statusAfterSuccess(object({ wait: true }), context, { health: { durationMs: 2345 } });
+
+    expect(checked.conditions?.find((c) => c.type === 'Healthy')?.message).toBe('Health check passed in 2.345s');
+    expect(typesOf(statusAfterSuccess(object({}, checked), context, {}))).toEqual({ Ready: 'True' });
+  });
+
+  test('a repeat counts up in the history and moves to the front', () => {
+    const first = statusAfterSuccess(object(), context, {});
+    const other = statusAfterSuccess(object({}, first), { ...context, manifestsDigest: 'sha256:2' }, {});
+    const again = statusAfterSuccess(object({}, other), context, {});
+
+    expect(again.history?.map((entry) => [entry.digest, entry.totalReconciliations])).toEqual([
+      ['sha256:1', 2],
+      ['sha256:2', 1],
+    ]);
+  });
+
+  test('the history keeps five entries', () => {
+    let status = {};
+    for (let i = 0; i < 9; i++) {
+      status = statusAfterSuccess(object({}, status), { ...context, manifestsDigest: `sha256:${i}` }, {});
+    }
+
+    expect((status as { history: unknown[] }).history).toHaveLength(5);
+  });
+
+  test('a lost fight names the other writer', () => {
+    const lostFights = [{ subject: 'Deployment/a/web', manager: 'keda', rounds: 3, lastAtMs: 0 }];
+
+    const status = statusAfterSuccess(object(), { ...context, lostFights }, {});
+
+    expect(status.conditions?.find((c) => c.type === 'DriftConflict')?.message).toContain("written by 'keda'");
+  });
+});
+
+describe('statusAfterFailure', () => {
+  test('keeps what was applied, and does not observe the generation', () => {
+    const applied = statusAfterSuccess(object(), { ...context, generation: 1, revision: 'main@sha1:a' }, {});
+
+    const status = statusAfterFailure(object({}, applied), context, {
+      reason: 'BuildFailed',
+      message: 'no such file',
+      isStalled: false,
+    });
+
+    expect(status).toMatchObject({
+      observedGeneration: 1,
+      lastAppliedRevision: 'main@sha1:a',
+      lastAttemptedRevision: 'main@sha1:b',
+      lastHandledReconcileAt: 't1',
+    });
+    expect(typesOf(status)).toMatchObject({ Ready: 'False', Reconciling: 'True' });
+  });
+
+  test('a failed health check is told in Healthy too', () => {
+    const failed = { reason: 'HealthCheckFailed', message: 'timeout', isStalled: false };
+
+    expect(typesOf(statusAfterFailure(object({ wait: true }), context, failed))).toMatchObject({ Healthy: 'False' });
+  });
+});

@@ -1,0 +1,129 @@
+// The status of a Kustomization after a reconcile, as a pure function of what it was and what came of it (contract 1.8,
+// 2.1).
+import type { Kustomization, KustomizationStatus } from '../../k8s/api/kustomization.ts';
+import { formatDuration } from '../../k8s/duration.ts';
+import type { InventoryEntry } from '../../k8s/object.ts';
+import type { DriftRound } from '../../workflows/decisions/drift-fight.ts';
+import { type ConditionWish, failureWishes, withConditions } from './conditions.ts';
+
+/** The condition that names another manager which keeps writing what Continuo corrects. Not one of Flux's. */
+export const driftConflictCondition = 'DriftConflict';
+
+/** Newest history entries that the status keeps (contract 1.8). */
+const historyLimit = 5;
+
+/** What every report says. */
+export interface ReportContext {
+  generation: number;
+  /** Value of `requestedAt` that the run answers. */
+  request?: string;
+  revision?: string;
+  /** Digest of the manifests, when they were built. */
+  manifestsDigest?: string;
+  lostFights: readonly DriftRound[];
+  durationMs: number;
+  now: string;
+}
+
+export function statusAfterSuccess(
+  object: Kustomization,
+  context: ReportContext,
+  result: { inventory?: InventoryEntry[]; health?: { durationMs: number } },
+): KustomizationStatus {
+  const status = object.status ?? {};
+  const revision = context.revision ?? '';
+  const hasHealthChecks = object.spec.wait === true || (object.spec.healthChecks?.length ?? 0) > 0;
+  const wishes: ConditionWish[] = [
+    { type: 'Ready', status: 'True', reason: 'ReconciliationSucceeded', message: `Applied revision: ${revision}` },
+    ...(hasHealthChecks ? [healthyWish(status, result.health)] : []),
+    ...conflictWishes(context.lostFights),
+  ];
+  const removed = ['Reconciling', 'Stalled', 'Healthy', driftConflictCondition];
+  return {
+    ...status,
+    conditions: withConditions(status.conditions, wishes, removed, context.generation, context.now),
+    observedGeneration: context.generation,
+    ...handled(context),
+    lastAppliedRevision: revision,
+    lastAttemptedRevision: revision,
+    ...(result.inventory ? { inventory: { entries: result.inventory } } : {}),
+    history: withHistory(status.history, context, 'ReconciliationSucceeded'),
+  };
+}
+
+export function statusAfterFailure(
+  object: Kustomization,
+  context: ReportContext,
+  failed: { reason: string; message: string; isStalled: boolean; inventory?: InventoryEntry[] },
+): KustomizationStatus {
+  const status = object.status ?? {};
+  const wishes = [...failureWishes(failed.reason, failed.message, failed.isStalled), ...conflictWishes(context.lostFights)];
+  if (failed.reason === 'HealthCheckFailed') {
+    wishes.push({ type: 'Healthy', status: 'False', reason: failed.reason, message: failed.message });
+  }
+  // Contract 1.0: a Kustomization's observedGeneration moves only with Ready=True or InvalidCELExpression.
+  const isObserved = failed.reason === 'InvalidCELExpression';
+  return {
+    ...status,
+    conditions: withConditions(
+      status.conditions,
+      wishes,
+      failed.isStalled ? ['Reconciling', driftConflictCondition] : ['Stalled', driftConflictCondition],
+      context.generation,
+      context.now,
+    ),
+    ...(isObserved ? { observedGeneration: context.generation } : {}),
+    ...handled(context),
+    ...(context.revision ? { lastAttemptedRevision: context.revision } : {}),
+    ...(failed.inventory ? { inventory: { entries: failed.inventory } } : {}),
+    history: context.manifestsDigest ? withHistory(status.history, context, failed.reason) : status.history,
+  };
+}
+
+function healthyWish(status: KustomizationStatus, health: { durationMs: number } | undefined): ConditionWish {
+  const previous = status.conditions?.find((c) => c.type === 'Healthy' && c.status === 'True');
+  return {
+    type: 'Healthy',
+    status: 'True',
+    reason: 'Succeeded',
+    // A pass that found all healthy at once keeps the words of the one that had to wait: no write for a duration.
+    message: health ? `Health check passed in ${formatDuration(health.durationMs)}` : (previous?.message ?? 'Health check passed in 0s'),
+  };
+}
+
+function conflictWishes(fights: readonly DriftRound[]): ConditionWish[] {
+  if (fights.length === 0) return [];
+  const writers = fights.map((fight) => `${fight.subject} (written by '${fight.manager}')`).join(', ');
+  return [
+    {
+      type: driftConflictCondition,
+      status: 'True',
+      reason: 'FieldManagerConflict',
+      message: `another manager keeps writing fields of this Kustomization, which are now corrected on the interval only: ${writers}. Remove the fields from the source, or stop the other writer`,
+    },
+  ];
+}
+
+function handled(context: ReportContext): { lastHandledReconcileAt?: string } {
+  return context.request ? { lastHandledReconcileAt: context.request } : {};
+}
+
+type History = NonNullable<KustomizationStatus['history']>;
+
+/** Contract 1.8: one entry for each (digest, reason); a repeat counts up and moves to the front; five are kept. */
+function withHistory(history: KustomizationStatus['history'], context: ReportContext, reason: string): History {
+  const entries = history ?? [];
+  const digest = context.manifestsDigest ?? entries[0]?.digest;
+  if (!digest) return entries;
+  const known = entries.find((entry) => entry.digest === digest && entry.lastReconciledStatus === reason);
+  const entry: History[number] = {
+    digest,
+    firstReconciled: known?.firstReconciled ?? context.now,
+    lastReconciled: context.now,
+    lastReconciledDuration: formatDuration(context.durationMs),
+    lastReconciledStatus: reason,
+    totalReconciliations: (known?.totalReconciliations ?? 0) + 1,
+    metadata: context.revision ? { revision: context.revision } : undefined,
+  };
+  return [entry, ...entries.filter((other) => other !== known)].slice(0, historyLimit);
+}

@@ -1,0 +1,136 @@
+// Report of a Kustomization's reconcile: status patch, events, and the outcome that the run's record keeps.
+import type { Kustomization } from '../../k8s/api/kustomization.ts';
+import { formatDuration, parseDuration } from '../../k8s/duration.ts';
+import type { InventoryEntry } from '../../k8s/object.ts';
+import type { DriftRound } from '../../workflows/decisions/drift-fight.ts';
+import type { ReconciledRef } from '../../workflows/messages.ts';
+import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workflows/reconcile-loop.ts';
+import { isReason, reasons } from '../errors.ts';
+import type { EventRecorder } from '../event/recorder.ts';
+import { statusAfterFailure, statusAfterSuccess } from './kustomization-status.ts';
+import { isoSeconds, type ObjectWriter } from './status-activities.ts';
+
+/** What the changing stages say of what they did. */
+export interface ChangeSummary {
+  counts: Record<string, number>;
+  /** `Kind/ns/name action`, without the unchanged ones, cut at some length. */
+  lines: string[];
+}
+
+interface ReportInput {
+  ref: ReconciledRef;
+  generation: number;
+  request?: string;
+  revision?: string;
+  trigger: string;
+  startedAtMs: number;
+  lostFights: DriftRound[];
+  manifestsDigest?: string;
+}
+
+export interface KustomizationReport extends ReportInput {
+  applied?: { changes: ChangeSummary; inventoryKey: string };
+  pruned?: { changes: ChangeSummary; inventoryKey?: string };
+  health?: { checkedCount: number; durationMs: number };
+}
+
+export interface ReportDependencies {
+  writer: ObjectWriter;
+  events: EventRecorder;
+  readInventory(key: string): Promise<InventoryEntry[]>;
+}
+
+const group = 'kustomize.toolkit.fluxcd.io';
+const component = 'kustomize-controller';
+
+export type KustomizationReportActivities = ReturnType<typeof createKustomizationReport>;
+
+export function createKustomizationReport({ writer, events, readInventory }: ReportDependencies) {
+  const find = async (ref: ReconciledRef): Promise<Kustomization | undefined> =>
+    (await writer.find('Kustomization', ref)) as Kustomization | undefined;
+
+  const tell = (object: Kustomization, type: 'Normal' | 'Warning', reason: string, message: string, extra = {}) => {
+    const revision = object.status?.lastAttemptedRevision;
+    const annotations = { ...(revision ? { [`${group}/revision`]: revision } : {}), ...extra };
+    events.record({ object, type, reason, message, annotations, component });
+  };
+
+  return {
+    async reportKustomization(input: KustomizationReport): Promise<ReconcileOutcome> {
+      const object = await find(input.ref);
+      const reason = 'ReconciliationSucceeded';
+      const message = `Applied revision: ${input.revision ?? ''}`;
+      const changes = joinChanges(input.applied?.changes, input.pruned?.changes);
+      const isUnchanged = changes.lines.length === 0;
+      const outcome = { isUnchanged, reason, message, revision: input.revision };
+      if (!object) return outcome;
+
+      const now = Date.now();
+      const durationMs = now - input.startedAtMs;
+      const inventoryKey = input.pruned?.inventoryKey ?? input.applied?.inventoryKey;
+      const next = statusAfterSuccess(
+        object,
+        { ...input, durationMs, now: isoSeconds(now) },
+        { inventory: inventoryKey ? await readInventory(inventoryKey) : undefined, health: input.health },
+      );
+      await writer.writeStatus(object, next);
+
+      const told = { ...object, status: next };
+      if (!isUnchanged) tell(told, 'Normal', 'Progressing', changes.lines.join('\n'));
+      if (input.health) {
+        tell(told, 'Normal', 'Progressing', `Health check passed in ${formatDuration(input.health.durationMs)}`);
+      }
+      for (const fight of input.lostFights) {
+        tell(told, 'Warning', 'FieldManagerConflict', `${fight.subject} is written again and again by '${fight.manager}'; it is corrected on the interval only from now on`);
+      }
+      const next_ = formatDuration(parseDuration(object.spec.interval));
+      tell(told, 'Normal', reason, `Reconciliation finished in ${formatDuration(durationMs)}, next run in ${next_}`, {
+        [`${group}/commit_status`]: 'update',
+      });
+      return { ...outcome, changes: changes.counts, changed: changes.lines.slice(0, 20) };
+    },
+
+    async reportKustomizationFailure(
+      input: ReportInput & { failed: StageFailure; inventoryKey?: string },
+    ): Promise<FailureVerdict> {
+      const { failed } = input;
+      const object = await find(input.ref);
+      const isStalled = isReason(failed.reason) && reasons[failed.reason].retry === 'stall';
+      if (!object) return { isStalled, retryInMs: 0 };
+      const retryInMs = failed.retryInMs ?? parseDuration(object.spec.retryInterval ?? object.spec.interval);
+      const now = Date.now();
+      const next = statusAfterFailure(
+        object,
+        { ...input, durationMs: now - input.startedAtMs, now: isoSeconds(now) },
+        {
+          reason: failed.reason,
+          message: failed.message,
+          isStalled,
+          inventory: input.inventoryKey ? await readInventory(input.inventoryKey) : undefined,
+        },
+      );
+      await writer.writeStatus(object, next);
+      tell({ ...object, status: next }, 'Warning', failed.reason, failed.message);
+      return { isStalled, retryInMs };
+    },
+
+    /** What a superseded reconcile had applied belongs to the object all the same. */
+    async recordInventory({ ref, inventoryKey }: { ref: ReconciledRef; inventoryKey: string }): Promise<void> {
+      const object = await find(ref);
+      if (object) {
+        await writer.writeStatus(object, { ...object.status, inventory: { entries: await readInventory(inventoryKey) } });
+      }
+    },
+  };
+}
+
+function joinChanges(...summaries: (ChangeSummary | undefined)[]): ChangeSummary {
+  const counts: Record<string, number> = {};
+  const lines: string[] = [];
+  for (const summary of summaries) {
+    if (!summary) continue;
+    for (const [action, count] of Object.entries(summary.counts)) counts[action] = (counts[action] ?? 0) + count;
+    lines.push(...summary.lines);
+  }
+  return { counts, lines };
+}

@@ -1,0 +1,86 @@
+// Report of a source's reconcile: status patch, events, retention of old artifacts.
+import type { GitRepository } from '../../k8s/api/git-repository.ts';
+import type { ReconciledRef } from '../../workflows/messages.ts';
+import { backoffMs } from '../../workflows/decisions/timing.ts';
+import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workflows/reconcile-loop.ts';
+import type { ArtifactStore } from '../artifact/artifact.ts';
+import { isReason, reasons } from '../errors.ts';
+import type { EventRecorder } from '../event/recorder.ts';
+import { type ArchivedSource, sourceStatusAfterFailure, sourceStatusAfterSuccess } from './source-status.ts';
+import { isoSeconds, type ObjectWriter } from './status-activities.ts';
+
+interface ReportInput {
+  ref: ReconciledRef;
+  generation: number;
+  request?: string;
+  trigger: string;
+  startedAtMs: number;
+}
+
+export interface SourceReport extends ReportInput {
+  fetched?: { revision: string; isUnchanged: boolean };
+  archived?: ArchivedSource & { isNew: boolean; message: string };
+}
+
+export interface SourceReportDependencies {
+  writer: ObjectWriter;
+  events: EventRecorder;
+  store: Pick<ArtifactStore, 'collectGarbage'>;
+}
+
+const group = 'source.toolkit.fluxcd.io';
+const component = 'source-controller';
+
+export type SourceReportActivities = ReturnType<typeof createSourceReport>;
+
+export function createSourceReport({ writer, events, store }: SourceReportDependencies) {
+  const find = async (ref: ReconciledRef): Promise<GitRepository | undefined> =>
+    (await writer.find('GitRepository', ref)) as GitRepository | undefined;
+
+  const tell = (object: GitRepository, type: 'Normal' | 'Warning', reason: string, message: string) => {
+    const artifact = object.status?.artifact;
+    const annotations = artifact
+      ? { [`${group}/revision`]: artifact.revision, [`${group}/digest`]: artifact.digest }
+      : undefined;
+    events.record({ object, type, reason, message, annotations, component });
+  };
+
+  return {
+    async reportSource(input: SourceReport): Promise<ReconcileOutcome> {
+      const object = await find(input.ref);
+      const { archived } = input;
+      const revision = archived?.artifact.revision ?? object?.status?.artifact?.revision;
+      const message = `stored artifact for revision '${revision ?? ''}'`;
+      const outcome = { isUnchanged: !archived, reason: 'Succeeded', message, revision };
+      if (!object) return outcome;
+
+      const next = sourceStatusAfterSuccess(object, { ...input, now: isoSeconds(Date.now()) }, archived);
+      const wasReady = object.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
+      await writer.writeStatus(object, next);
+      const told = { ...object, status: next };
+      if (archived?.isNew) tell(told, 'Normal', 'NewArtifact', archived.message);
+      else if (!wasReady) tell(told, 'Normal', 'Succeeded', message);
+      else if (input.request && input.trigger === 'request') {
+        tell(told, 'Normal', 'GitOperationSucceeded', `no changes since last reconciliation: observed revision '${revision ?? ''}'`);
+      }
+      const { namespace, name, kind } = input.ref;
+      if (archived) await store.collectGarbage({ kind, namespace, name }, archived.artifact);
+      return { ...outcome, changed: archived ? [archived.message] : undefined };
+    },
+
+    async reportSourceFailure(
+      input: ReportInput & { failed: StageFailure; failures: number },
+    ): Promise<FailureVerdict> {
+      const { failed } = input;
+      const object = await find(input.ref);
+      const isStalled = isReason(failed.reason) && reasons[failed.reason].retry === 'stall';
+      const verdict = { isStalled, retryInMs: failed.retryInMs ?? backoffMs(input.failures) };
+      if (!object) return verdict;
+      const context = { ...input, now: isoSeconds(Date.now()) };
+      const next = sourceStatusAfterFailure(object, context, { ...failed, isStalled });
+      await writer.writeStatus(object, next);
+      tell({ ...object, status: next }, 'Warning', failed.reason, failed.message);
+      return verdict;
+    },
+  };
+}

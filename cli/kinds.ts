@@ -1,0 +1,121 @@
+// The words by which a person names a kind: those of kubectl (plural, singular, short names) and of the flux CLI.
+import { type KindDefinition, resourceOf } from '../k8s/api/definition.ts';
+import { definitions } from '../k8s/api/index.ts';
+import type { NamespacedName, ObjectRef } from '../k8s/object.ts';
+import { usageError } from './exit.ts';
+
+/** What the flux CLI calls some kinds: one or two words. */
+const fluxWords: Record<string, string> = {
+  'source git': 'GitRepository',
+  'source oci': 'OCIRepository',
+  'source helm': 'HelmRepository',
+  'source chart': 'HelmChart',
+  'source bucket': 'Bucket',
+  'source external': 'ExternalArtifact',
+  'artifact generator': 'ArtifactGenerator',
+  'image repository': 'ImageRepository',
+  'image policy': 'ImagePolicy',
+  'image update': 'ImageUpdateAutomation',
+  'alert-provider': 'Provider',
+};
+
+const kindOfWord = new Map<string, KindDefinition>();
+for (const definition of definitions) {
+  const { kind, plural, singular, shortNames, group } = definition;
+  const words = [kind.toLowerCase(), plural, singular, ...shortNames, `${plural}.${group}`];
+  for (const word of words) kindOfWord.set(word, definition);
+}
+for (const [words, kind] of Object.entries(fluxWords)) {
+  const definition = definitions.find((candidate) => candidate.kind === kind) as KindDefinition;
+  const [first = '', second] = words.split(' ');
+  const heads = [first, `${first}s`];
+  const tails = second === undefined ? [''] : second.endsWith('y') ? [second, `${second.slice(0, -1)}ies`] : [second, `${second}s`];
+  for (const head of heads) for (const tail of tails) kindOfWord.set(tail ? `${head} ${tail}` : head, definition);
+}
+
+/** What the words of a command name: a kind (undefined: all kinds) and objects of it (none: all of them). */
+export interface Target {
+  definition: KindDefinition | undefined;
+  names: string[];
+}
+
+/** The kind of a word, in any case; undefined for an unknown one. */
+export function kindOf(word: string): KindDefinition | undefined {
+  return kindOfWord.get(word.toLowerCase());
+}
+
+/**
+ * Reads `ks`, `ks demo other`, `ks/demo`, `source git demo`. Throws a usage error for an unknown kind, for an empty
+ * name, and for objects of different kinds.
+ */
+export function parseTarget(words: readonly string[]): Target {
+  const [first, second, ...rest] = words;
+  if (first === undefined) return { definition: undefined, names: [] };
+  if (first.includes('/')) return parseSlashes(words);
+  const pair = second === undefined ? undefined : kindOf(`${first} ${second}`);
+  if (pair) return withNames(pair, rest);
+  const definition = kindOf(first);
+  if (!definition) throw unknownKind(first, second);
+  return withNames(definition, words.slice(1));
+}
+
+/** Like {@link parseTarget}, for verbs that need a kind. */
+export function parseKindTarget(words: readonly string[]): Target & { definition: KindDefinition } {
+  const { definition, names } = parseTarget(words);
+  if (!definition) throw usageError('kind is missing: expected for example "ks" or "source git"');
+  return { definition, names };
+}
+
+/** Like {@link parseTarget}, for verbs that act on exactly one object. */
+export function parseObjectTarget(words: readonly string[]): { definition: KindDefinition; name: string } {
+  const { definition, names } = parseKindTarget(words);
+  const [name, ...others] = names;
+  if (name === undefined || others.length > 0) {
+    throw usageError(`expected one name of a ${definition.kind}, got ${names.length === 0 ? 'none' : names.length}`);
+  }
+  return { definition, name };
+}
+
+/** The reference of an object of a kind of ours, in the version that is stored. */
+export function objectRefOf(definition: KindDefinition, { namespace, name }: NamespacedName): ObjectRef {
+  const { group, version, kind } = resourceOf(definition);
+  return { group, version, kind, namespace, name };
+}
+
+/** The shortest word for a kind, as commands that are suggested write it. */
+export function wordOf(definition: KindDefinition): string {
+  return definition.shortNames[0] ?? definition.singular;
+}
+
+function parseSlashes(words: readonly string[]): Target {
+  const named = words.map((word) => {
+    const slash = word.indexOf('/');
+    if (slash < 0) throw usageError(`expected "<kind>/<name>" like the word before, got "${word}"`);
+    const definition = kindOf(word.slice(0, slash));
+    if (!definition) throw unknownKind(word.slice(0, slash));
+    return { definition, name: word.slice(slash + 1) };
+  });
+  const definition = named[0]?.definition;
+  if (!definition || named.some((entry) => entry.definition !== definition)) {
+    throw usageError('expected objects of one kind, got several kinds');
+  }
+  return withNames(
+    definition,
+    named.map((entry) => entry.name),
+  );
+}
+
+function withNames(definition: KindDefinition, names: string[]): Target & { definition: KindDefinition } {
+  for (const name of names) {
+    if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) {
+      throw usageError(`invalid name of a ${definition.kind}: expected lower-case letters, digits, "-" and ".", got "${name}"`);
+    }
+  }
+  return { definition, names };
+}
+
+function unknownKind(word: string, next?: string): Error {
+  const isHead = [...kindOfWord.keys()].some((known) => known.startsWith(`${word.toLowerCase()} `));
+  const got = isHead && next !== undefined ? `${word} ${next}` : word;
+  return usageError(`unknown kind "${got}": expected one of ${definitions.map(wordOf).join(', ')}`);
+}

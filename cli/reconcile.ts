@@ -1,0 +1,154 @@
+// `continuo reconcile`: asks for a reconcile as flux does, by the annotation, and follows it to its end.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Command } from 'commander';
+import type { KindDefinition } from '../k8s/api/definition.ts';
+import { kinds } from "../k8s/api/index.ts";
+import type { Kustomization } from '../k8s/api/kustomization.ts';
+import type { KubeClient } from '../k8s/client.ts';
+import { type KubeObject, type NamespacedName, refOf } from '../k8s/object.ts';
+import type { ReconciledRef, RunRecord } from '../workflows/messages.ts';
+import { openTemporal, type TemporalAccess, withCluster } from './connect.ts';
+import { CommandError, usageError } from './exit.ts';
+import { addClusterFlags, addTemporalFlags, addTimeoutFlag, type ClusterFlags, type TemporalFlags } from './flags.ts';
+import { followObject } from './follow.ts';
+import { parseObjectTarget, wordOf } from './kinds.ts';
+import { cliFieldManager, readObject, subjectOfObject } from './objects.ts';
+import { printLine, shortDuration, shortHashes } from './output.ts';
+import { isSuspended, readinessOf, statusOf } from './readiness.ts';
+import { oneLine } from './table.ts';
+import { onInterrupt } from './watch-objects.ts';
+import { formatCounts, isReconciledKind, lastRecord } from './workflow-view.ts';
+
+interface ReconcileFlags extends ClusterFlags, TemporalFlags {
+  withSource?: boolean;
+  force?: boolean;
+  timeout: number;
+}
+
+interface ReconcileContext {
+  kube: KubeClient;
+  temporal: TemporalAccess;
+  timeoutMs: number;
+  interrupt: AbortSignal;
+  isForced: boolean;
+}
+
+/** The status says Ready a moment before the workflow has noted its record. */
+const recordWithinMs = 3_000;
+
+/** Adds the command. */
+export function register(program: Command): void {
+  const command = program
+    .command('reconcile')
+    .description('reconcile an object now, show its phases, what changed and the result')
+    .usage('<kind> <name> [flags]')
+    .argument('<kind-and-name...>', 'such as "ks demo", "ks/demo", "source git demo"')
+    .option('--with-source', 'reconcile its source first (Kustomization)')
+    .option('--force', 'compare everything with the cluster, also what is known to be unchanged')
+    .action(runReconcile);
+  addTimeoutFlag(addTemporalFlags(addClusterFlags(command)));
+}
+
+async function runReconcile(words: string[], flags: ReconcileFlags): Promise<void> {
+  const { definition, name } = parseObjectTarget(words);
+  if (flags.withSource && definition.kind !== 'Kustomization') {
+    throw usageError(`--with-source is for a Kustomization, got a ${definition.kind}`);
+  }
+  const interrupt = onInterrupt().signal;
+  const temporal = openTemporal(flags);
+  try {
+    await withCluster(flags, async (kube) => {
+      const context = { kube, temporal, timeoutMs: flags.timeout, interrupt, isForced: flags.force === true };
+      const object = await readObject(kube, definition, flags.namespace, name);
+      refuseSuspended(object, definition);
+      if (flags.withSource) await reconcileSource(context, object as Kustomization);
+      await reconcileObject(context, definition, object);
+    });
+  } finally {
+    await temporal.close();
+  }
+}
+
+async function reconcileSource(context: ReconcileContext, object: Kustomization): Promise<void> {
+  const { sourceRef } = object.spec;
+  const definition: KindDefinition = kinds[sourceRef.kind];
+  const namespace = sourceRef.namespace ?? object.metadata.namespace ?? '';
+  const source = await readObject(context.kube, definition, namespace, sourceRef.name);
+  refuseSuspended(source, definition);
+  await reconcileObject({ ...context, isForced: false }, definition, source);
+}
+
+/** Asks, follows, and prints the result. Throws a {@link CommandError} when the object is not ready after it. */
+async function reconcileObject(context: ReconcileContext, definition: KindDefinition, object: KubeObject): Promise<void> {
+  const { kube, temporal, timeoutMs, interrupt, isForced } = context;
+  const { kind } = definition;
+  const subject = subjectOfObject(object);
+  if (!isReconciledKind(kind)) {
+    throw new CommandError(`${subject} cannot be reconciled: this version of Continuo does not reconcile a ${kind} yet`);
+  }
+  const ref: NamespacedName = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
+  const before = await recordOrNothing(temporal, { kind, ...ref });
+  const handled = statusOf(object).lastHandledReconcileAt;
+  const stamp = new Date().toISOString();
+  const annotations = {
+    'reconcile.fluxcd.io/requestedAt': stamp,
+    ...(isForced ? { 'reconcile.fluxcd.io/forceAt': stamp } : {}),
+  };
+  await kube.patch(refOf(object), { metadata: { annotations } }, { type: 'merge', fieldManager: cliFieldManager });
+  printLine(`► ${subject}: reconcile requested`);
+
+  const isOver = (now: KubeObject): boolean =>
+    statusOf(now).lastHandledReconcileAt !== handled && (isSuspended(now) || readinessOf(now).state !== 'progressing');
+  const report = printLine;
+  const over = await followObject({ kube, temporal, definition, ref, isOver, timeoutMs, interrupt, report });
+  refuseSuspended(over, definition);
+  const record = await recordAfter(temporal, { kind, ...ref }, before);
+  if (record) for (const line of changeLines(record)) console.log(`  ${line}`);
+
+  const { state, reason, message } = readinessOf(over);
+  const text = shortHashes(oneLine(message));
+  if (state !== 'ready') throw new CommandError(`${subject} is not ready (${reason}): ${text}`);
+  printLine(`✔ ${subject} is ready: ${text}${record ? ` (${shortDuration(record.durationMs)})` : ''}`);
+}
+
+function refuseSuspended(object: KubeObject, definition: KindDefinition): void {
+  if (!isSuspended(object)) return;
+  const { namespace, name } = object.metadata;
+  throw new CommandError(
+    `${subjectOfObject(object)} is suspended and not reconciled: resume it first with ` +
+      `"continuo resume ${wordOf(definition)} ${name} -n ${namespace}"`,
+  );
+}
+
+/** What a reconcile changed: a line for each object, then the counts. */
+export function changeLines(record: RunRecord): string[] {
+  const { changed = [], changes = {} } = record;
+  const counted = Object.entries(changes).reduce((sum, [action, count]) => sum + (action === 'unchanged' ? 0 : count), 0);
+  const more = counted > changed.length ? [`… and ${counted - changed.length} more`] : [];
+  const counts = formatCounts(changes);
+  return [...changed.map(oneLine), ...more, ...(counts && changed.length > 0 ? [counts] : [])];
+}
+
+async function recordOrNothing(temporal: TemporalAccess, ref: ReconciledRef): Promise<RunRecord | undefined> {
+  return await lastRecord(temporal, ref).catch(() => undefined);
+}
+
+/** The record that came after `before`; nothing when Temporal is away or is slow to tell. */
+async function recordAfter(
+  temporal: TemporalAccess,
+  ref: ReconciledRef,
+  before: RunRecord | undefined,
+): Promise<RunRecord | undefined> {
+  const deadline = performance.now() + recordWithinMs;
+  try {
+    while (performance.now() < deadline) {
+      const record = await lastRecord(temporal, ref);
+      if (record && record.startedAt !== before?.startedAt) return record;
+      await sleep(100);
+    }
+  } catch {
+    // Temporal is away: it was said while following, the result is in the conditions.
+  }
+  return undefined;
+}
+

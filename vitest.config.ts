@@ -1,0 +1,29 @@
+// The test projects: `unit` touches nothing outside the process, all others run against the real servers that
+// test/global-setup.ts starts once. Temporal's core is native, hence a process for each file.
+import { defineConfig } from 'vitest/config';
+
+const real = {
+  pool: 'forks' as const,
+  globalSetup: ['test/global-setup.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 180_000,
+  maxWorkers: 2,
+};
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{workflows,activities,k8s,workers,cli,tools,bench}/**/*.test.ts'],
+          pool: 'forks',
+        },
+      },
+      { test: { name: 'golden', include: ['test/golden/**/*.test.ts'], ...real } },
+      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...real } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...real } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...real, fileParallelism: false } },
+    ],
+  },
+});

@@ -1,0 +1,132 @@
+// The bridge: Kubernetes watches on one side, Temporal signals on the other. One heartbeating activity of the cluster
+// workflow, so exactly one worker runs it, and Temporal starts it elsewhere when that worker dies.
+import { Context, CancelledFailure } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import type { GitRepository } from '../k8s/api/git-repository.ts';
+import type { Kustomization } from '../k8s/api/kustomization.ts';
+import { type FluxObjects, type WatchedKind, watchedKinds } from '../k8s/flux-objects.ts';
+import type { KubeObject } from '../k8s/object.ts';
+import type { CacheEvent } from '../k8s/watch-cache.ts';
+import type { ForeignChange } from '../activities/apply/applied-events.ts';
+import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
+import { type ReconciledRef, refOfWorkflowId, workflowIdOf } from '../workflows/messages.ts';
+import type { BridgeActivities } from '../workflows/stages.ts';
+import type { DriftWatch } from './drift-watch.ts';
+import { hasNewArtifact, isConsumerOf, wakeOf } from './events-to-wakes.ts';
+import type { Log } from './log.ts';
+import type { Signaller } from './signaller.ts';
+
+export interface BridgeDependencies {
+  client: Client;
+  objects: FluxObjects;
+  unpacked: UnpackedArtifacts;
+  signaller: Signaller;
+  drift: DriftWatch;
+  log: Log;
+}
+
+const heartbeatMs = 3_000;
+/** A new artifact is unpacked before its consumers are woken, if that takes no longer. */
+const warmUpMs = 3_000;
+
+/** What a heartbeat keeps: how far the bridge has told changes, per kind. */
+type Progress = Partial<Record<WatchedKind, string>>;
+
+export function createBridge(deps: BridgeDependencies): BridgeActivities {
+  const { objects, signaller, log } = deps;
+  const kinds = Object.keys(watchedKinds) as WatchedKind[];
+
+  const refOf = (object: KubeObject): ReconciledRef => ({
+    kind: object.kind as WatchedKind,
+    namespace: object.metadata.namespace ?? '',
+    name: object.metadata.name,
+  });
+
+  const wakeConsumers = async (source: KubeObject): Promise<void> => {
+    const artifact = (source as GitRepository).status?.artifact;
+    if (artifact) {
+      const warm = deps.unpacked.get(artifact).catch((error: unknown) => {
+        log.info({ source: source.metadata.name, error: String(error) }, 'a new artifact cannot be unpacked yet');
+      });
+      await Promise.race([warm, new Promise((resolve) => setTimeout(resolve, warmUpMs).unref())]);
+    }
+    const { resourceVersion } = source.metadata;
+    for (const consumer of objects.list('Kustomization')) {
+      if (isConsumerOf(consumer, source)) signaller.wake(refOf(consumer), { type: 'artifact', resourceVersion });
+    }
+  };
+
+  const onEvent = (event: CacheEvent): void => {
+    const wake = wakeOf(event);
+    if (wake?.type === 'created') signaller.ensure(refOf(event.object));
+    else if (wake) signaller.wake(refOf(event.object), wake);
+    if (event.object.kind === 'GitRepository' && hasNewArtifact(event)) void wakeConsumers(event.object);
+    if (event.object.kind === 'Kustomization') void deps.drift.follow(event.object as Kustomization);
+  };
+
+  const onForeignChange = ({ owner, subject, manager }: ForeignChange): void => {
+    if (owner.kind !== 'Kustomization') return;
+    const { namespace, name } = owner;
+    signaller.wake({ kind: 'Kustomization', namespace, name }, { type: 'drift', subject, manager });
+  };
+
+  /** What may have been missed while no bridge ran: objects without workflow, changes since the last heartbeat. */
+  const catchUp = async (progress: Progress | undefined): Promise<void> => {
+    const running = new Set<string>();
+    const query = "ExecutionStatus = 'Running' AND WorkflowType IN ('gitRepository', 'kustomization')";
+    for await (const execution of deps.client.workflow.list({ query })) running.add(execution.workflowId);
+    for (const kind of kinds) {
+      const since = progress?.[kind];
+      for (const object of objects.list(kind)) {
+        const ref = refOf(object);
+        const isKnown = running.delete(workflowIdOf(ref));
+        if (!isKnown) signaller.ensure(ref);
+        else if (!since || BigInt(object.metadata.resourceVersion ?? 0) > BigInt(since)) {
+          signaller.wake(ref, { type: 'resync' });
+        }
+        if (since && kind === 'GitRepository' && BigInt(object.metadata.resourceVersion ?? 0) > BigInt(since)) {
+          void wakeConsumers(object);
+        }
+      }
+    }
+    // What is left belongs to objects that are gone.
+    for (const id of running) {
+      const ref = refOfWorkflowId(id);
+      if (ref) signaller.wake(ref, { type: 'deleted' });
+    }
+    const kustomizations = objects.list('Kustomization') as Kustomization[];
+    await Promise.all(kustomizations.map((kustomization) => deps.drift.follow(kustomization)));
+  };
+
+  return {
+    async watchCluster({ cluster }) {
+      const context = Context.current();
+      const progress = context.info.heartbeatDetails as Progress | undefined;
+      const beat = (): void => {
+        const seen: Progress = {};
+        for (const kind of kinds) {
+          const { resourceVersion } = objects.cacheOf(kind);
+          if (resourceVersion) seen[kind] = resourceVersion;
+        }
+        context.heartbeat(Object.keys(seen).length > 0 ? seen : progress);
+      };
+      const beating = setInterval(beat, heartbeatMs);
+      const subscriptions: (() => void)[] = [];
+      try {
+        await objects.sync();
+        for (const kind of kinds) subscriptions.push(objects.cacheOf(kind).subscribe(onEvent));
+        subscriptions.push(deps.drift.start(onForeignChange));
+        await catchUp(progress);
+        log.info({ cluster }, 'watching');
+        await context.cancelled;
+      } catch (error) {
+        if (!(error instanceof CancelledFailure)) throw error;
+        log.info({ cluster }, 'the watch was handed over');
+        throw error;
+      } finally {
+        clearInterval(beating);
+        for (const unsubscribe of subscriptions) unsubscribe();
+      }
+    },
+  };
+}

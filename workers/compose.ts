@@ -1,0 +1,234 @@
+// Where the stages meet: what each of them needs is made here, and nowhere else.
+import { execFile } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { GitRepository } from '../k8s/api/git-repository.ts';
+import type { Kustomization } from '../k8s/api/kustomization.ts';
+import type { KubeClient } from '../k8s/client.ts';
+import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
+import { inventoryEntryOf, type NamespacedName, refOfInventoryEntry } from '../k8s/object.ts';
+import { createWatchCaches } from '../k8s/watch-caches.ts';
+import { createApplyActivities } from '../activities/apply/apply-activities.ts';
+import { appliedScope } from '../activities/apply/cache-scope.ts';
+import { isInSync, ownerOfKustomization } from '../activities/apply/in-sync.ts';
+import { readInventory } from '../activities/apply/inventory-blob.ts';
+import { createApplyMemory } from '../activities/apply/memory.ts';
+import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
+import { createArtifactActivities } from '../activities/artifact/artifact-activities.ts';
+import { createFileArtifactStore } from '../activities/artifact/file-store.ts';
+import { createManifestStore } from '../activities/artifact/manifests.ts';
+import { createUnpackedArtifacts } from '../activities/artifact/unpack.ts';
+import { createBuildActivities, createFindBuilt } from '../activities/build/build-activities.ts';
+import { createEventRecorder } from '../activities/event/recorder.ts';
+import { createHealthActivities, healthNow } from '../activities/health/health-activities.ts';
+import type { AppliedObject } from '../activities/health/health-targets.ts';
+import { createNamedCaches } from '../activities/health/named-caches.ts';
+import { createObserveActivities } from '../activities/observe/observe-activities.ts';
+import { createSourceActivities } from '../activities/source/source-activities.ts';
+import { createKustomizationReport } from '../activities/status/report-kustomization.ts';
+import { createSourceReport } from '../activities/status/report-source.ts';
+import { createObjectActivities, createObjectWriter } from '../activities/status/status-activities.ts';
+import type { WorkerConfig } from './config.ts';
+import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
+import type { Log } from './log.ts';
+
+/** Built manifests kept in memory. */
+const manifestCacheBytes = 64 * 1024 * 1024;
+
+export interface EngineOptions {
+  kube: KubeClient;
+  config: WorkerConfig;
+  log: Log;
+  /** Root of what the artifact server serves. */
+  artifactDirectory: string;
+}
+
+export interface Engine {
+  /** For the main task queue. */
+  activities: ReturnType<typeof composeActivities>;
+  /** For the task queue of those that wait. */
+  watchActivities: ReturnType<typeof createHealthActivities>;
+  objects: FluxObjects;
+  unpacked: UnpackedArtifacts;
+  drift: DriftWatch;
+  close(): Promise<void>;
+}
+
+export async function compose(options: EngineOptions): Promise<Engine> {
+  const parts = await createParts(options);
+  const { kube, log } = options;
+  return {
+    activities: composeActivities(options, parts),
+    watchActivities: createHealthActivities({ ...parts, client: kube, scopeFor: appliedScope }),
+    objects: parts.objects,
+    unpacked: parts.unpacked,
+    drift: createDriftWatch({ client: kube, caches: parts.caches, memory: parts.memory, log }),
+    async close() {
+      await parts.events.flush();
+      parts.events.close();
+      parts.named.close();
+      parts.caches.close();
+    },
+  };
+}
+
+type Parts = Awaited<ReturnType<typeof createParts>>;
+
+async function createParts({ kube, config, log, artifactDirectory }: EngineOptions) {
+  const dataDirectory = config.CONTINUO_DATA_DIR;
+  const advertisedAddress = config.CONTINUO_ARTIFACT_ADDRESS ?? config.CONTINUO_HTTP_ADDRESS;
+  const store = createFileArtifactStore({
+    directory: artifactDirectory,
+    advertisedAddress,
+    retentionRecords: config.CONTINUO_ARTIFACT_RETENTION_RECORDS,
+    retentionTtlMs: config.CONTINUO_ARTIFACT_RETENTION_SECONDS * 1000,
+  });
+  const unpacked = createUnpackedArtifacts({
+    directory: join(dataDirectory, 'unpacked'),
+    localStore: { directory: artifactDirectory, baseUrl: `http://${advertisedAddress}/` },
+  });
+  const manifestStore = createManifestStore({ store, maxCachedBytes: manifestCacheBytes });
+  const caches = createWatchCaches(kube, { log });
+  const objects = createFluxObjects(caches);
+  const memory = createApplyMemory(store);
+  const named = createNamedCaches(kube);
+  const events = createEventRecorder(kube, log);
+  const temporaryDirectory = join(dataDirectory, 'build');
+  mkdirSync(temporaryDirectory, { recursive: true, mode: 0o700 });
+  const build = {
+    kustomizeBinary: config.CONTINUO_KUSTOMIZE,
+    kustomizeVersion: await kustomizeVersion(config.CONTINUO_KUSTOMIZE),
+    noRemoteBases: config.CONTINUO_NO_REMOTE_BASES,
+    temporaryDirectory,
+  };
+  const kustomization = async (ref: NamespacedName) =>
+    (await objects.get('Kustomization', ref)) as Kustomization | undefined;
+
+  /** The inventory is the truth about what was applied; the memory knows versions and what was skipped. */
+  const appliedObjects = async (inventoryKey: string): Promise<AppliedObject[]> => {
+    const [, kind = '', namespace = '', name = ''] = inventoryKey.split('/');
+    const { entries } = await memory.load({ kind, namespace, name });
+    return (await readInventory(store, inventoryKey)).map((entry) => {
+      const ref = refOfInventoryEntry(entry);
+      const known = entries.get(inventoryEntryOf(ref).id);
+      return {
+        ref,
+        resourceVersion: known?.resourceVersion || undefined,
+        isSkipped: known?.skip === 'desired' || known?.skip === 'live',
+        mayVanish: ref.kind === 'Job',
+      };
+    });
+  };
+
+  return {
+    store,
+    unpacked,
+    manifestStore,
+    manifests: manifestStore,
+    caches,
+    objects,
+    memory,
+    named,
+    events,
+    build,
+    kustomization,
+    appliedObjects,
+  };
+}
+
+function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
+  const { store, objects, events, memory, caches, kustomization } = parts;
+  const writer = createObjectWriter({ client: kube, objects });
+  const overrideManagers = listOf(config.CONTINUO_OVERRIDE_MANAGERS);
+
+  const apply = createApplyActivities({
+    clientFor: (object) => impersonated(kube, object as Kustomization, config.CONTINUO_DEFAULT_SERVICE_ACCOUNT),
+    cachesFor: () => caches,
+    store,
+    memory,
+    kustomization,
+    manifests: async (digest) => [...(await parts.manifests.get(digest))],
+    options: {
+      concurrency: config.CONTINUO_CONCURRENT_SSA,
+      customStageKinds: listOf(config.CONTINUO_CUSTOM_APPLY_STAGE_KINDS),
+      overrideManagers,
+    },
+  });
+
+  /** Health as the caches have it now, of what this Kustomization has applied. */
+  const isHealthy = async (object: Kustomization): Promise<boolean> => {
+    const { entries } = await memory.load(ownerOfKustomization(object));
+    const applied = [...entries.values()].map(({ type, namespace, name, resourceVersion, skip }): AppliedObject => {
+      const [group = '', version = '', kind = ''] = type.split('/');
+      return {
+        ref: { group, version, kind, namespace, name },
+        resourceVersion: resourceVersion || undefined,
+        isSkipped: skip === 'desired' || skip === 'live',
+        mayVanish: kind === 'Job',
+      };
+    });
+    return healthNow({ caches, named: parts.named, scopeFor: appliedScope }, object, applied);
+  };
+
+  return {
+    ...createObserveActivities({
+      objects,
+      unpacked: parts.unpacked,
+      findBuilt: createFindBuilt({ ...parts.build, manifests: parts.manifests }),
+      isInSync: (object, digest) => isInSync(object, digest, { memory, caches, overrideManagers }),
+      isHealthy,
+      isCrossNamespaceAllowed: !config.CONTINUO_NO_CROSS_NAMESPACE_REFS,
+    }),
+    ...createObjectActivities(writer),
+    ...createSourceActivities({
+      store,
+      dataDirectory: config.CONTINUO_DATA_DIR,
+      readSecret: (namespace, name) => readSecret(kube, namespace, name),
+      gitRepository: async (ref) => (await objects.get('GitRepository', ref)) as GitRepository | undefined,
+    }),
+    ...createArtifactActivities({ unpacked: parts.unpacked }),
+    ...createBuildActivities({ ...parts.build, unpacked: parts.unpacked, manifests: parts.manifests, kustomization }),
+    ...apply,
+    async applyManifests(input: Parameters<typeof apply.applyManifests>[0]) {
+      const applied = await apply.applyManifests(input);
+      const object = await kustomization(input.kustomization);
+      return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)) };
+    },
+    ...createKustomizationReport({ writer, events, readInventory: (key) => readInventory(store, key) }),
+    ...createSourceReport({ writer, events, store }),
+  };
+}
+
+/** Contract 2.1, "Impersonation": the account is of the object's own namespace. */
+function impersonated(kube: KubeClient, object: Kustomization, defaultAccount: string): KubeClient {
+  const account = object.spec.serviceAccountName || defaultAccount;
+  return account ? kube.impersonate(`system:serviceaccount:${object.metadata.namespace}:${account}`) : kube;
+}
+
+async function readSecret(
+  kube: KubeClient,
+  namespace: string,
+  name: string,
+): Promise<Record<string, Uint8Array> | undefined> {
+  const secret = await kube.get({ group: '', version: 'v1', kind: 'Secret', namespace, name });
+  if (!secret) return undefined;
+  const data = (secret.data ?? {}) as Record<string, string>;
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
+}
+
+async function kustomizeVersion(binary: string): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(binary, ['version'], { timeout: 10_000 });
+    return stdout.trim();
+  } catch (error) {
+    throw new Error(`cannot run kustomize ("${binary}"): ${(error as Error).message}; set CONTINUO_KUSTOMIZE to its path`);
+  }
+}
+
+function listOf(commaSeparated: string): string[] {
+  return commaSeparated
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}

@@ -1,0 +1,74 @@
+// Every option of a worker: one schema gives the defaults, the environment names, `--help` and the reference page.
+// Parsed once, in main; a bad or unknown value stops the process and names it.
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as z from 'zod';
+
+const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+const count = z.coerce.number().int().positive();
+
+/** `<environment name>: schema with default and description`. */
+export const optionSchema = z.object({
+  TEMPORAL_ADDRESS: z.string().default('127.0.0.1:7233').describe('Address of the Temporal frontend, `host:port`.'),
+  TEMPORAL_NAMESPACE: z.string().default('default').describe('Temporal namespace; one serves one cluster.'),
+  CONTINUO_CLUSTER: z.string().default('local').describe('Name of the cluster, in workflow ids and search attributes.'),
+  CONTINUO_DATA_DIR: z
+    .string()
+    .default(join(tmpdir(), 'continuo'))
+    .describe('Where artifacts, kept Git stores and caches lie. Losing it costs a rebuild, nothing else.'),
+  CONTINUO_HTTP_ADDRESS: z
+    .string()
+    .regex(/^.*:[0-9]+$/)
+    .default('127.0.0.1:9090')
+    .describe('Where /healthz, /readyz, /metrics and the artifacts are served, `host:port`.'),
+  CONTINUO_ARTIFACT_ADDRESS: z
+    .string()
+    .optional()
+    .describe('Address that consumers use for artifacts, `host[:port]`; the default is CONTINUO_HTTP_ADDRESS.'),
+  CONTINUO_KUSTOMIZE: z.string().default('kustomize').describe('The kustomize binary.'),
+  CONTINUO_CONCURRENT: count.default(20).describe('Stages that work (fetch, build, apply, prune) at the same time.'),
+  CONTINUO_CONCURRENT_SSA: count.default(8).describe('Requests of one apply at the same time.'),
+  CONTINUO_WORKFLOW_CACHE: count
+    .default(400)
+    .describe('Workflows kept in memory; one that was evicted is replayed from its short history when it wakes.'),
+  CONTINUO_NO_CROSS_NAMESPACE_REFS: flag.default(false).describe('Refuse references to sources in other namespaces.'),
+  CONTINUO_DEFAULT_SERVICE_ACCOUNT: z
+    .string()
+    .default('')
+    .describe('Account that is impersonated where an object names none; empty: the worker’s own rights.'),
+  CONTINUO_NO_REMOTE_BASES: flag.default(false).describe('Refuse kustomize bases that are fetched from elsewhere.'),
+  CONTINUO_CUSTOM_APPLY_STAGE_KINDS: z
+    .string()
+    .default('')
+    .describe('Comma-separated kinds that are applied, and waited for, before all ordinary ones.'),
+  CONTINUO_OVERRIDE_MANAGERS: z
+    .string()
+    .default('')
+    .describe('Comma-separated field managers whose fields are taken over.'),
+  CONTINUO_ARTIFACT_RETENTION_RECORDS: count.default(2).describe('Artifacts of a source that are kept at least.'),
+  CONTINUO_ARTIFACT_RETENTION_SECONDS: count.default(60).describe('No artifact that is younger is removed.'),
+  CONTINUO_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('What is logged.'),
+});
+
+export type WorkerConfig = z.infer<typeof optionSchema>;
+
+/** Reads the options. Throws an `Error` with one line for each bad value, and for each unknown `CONTINUO_` name. */
+export function readConfig(environment: Record<string, string | undefined>): WorkerConfig {
+  const known = new Set(Object.keys(optionSchema.shape));
+  const unknown = Object.keys(environment).filter(
+    (name) => name.startsWith('CONTINUO_') && !known.has(name) && !isOfThePlatform(name),
+  );
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''));
+  const parsed = optionSchema.safeParse(given);
+  const problems = [
+    ...unknown.map((name) => `${name}: no such option`),
+    ...(parsed.success ? [] : parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)),
+  ];
+  if (!parsed.success || problems.length > 0) throw new Error(`bad configuration:\n  ${problems.join('\n  ')}`);
+  return parsed.data;
+}
+
+/** Names that are for the platform and the shell: its binaries, and the addresses that `.continuo/env` exports. */
+function isOfThePlatform(name: string): boolean {
+  return /^CONTINUO_(ETCD|KUBE_[A-Z_]+|KUBECTL|KWOK|TEMPORAL|FLUX|(GIT|UI|WORKER|TEST)_[A-Z_]+)$/.test(name);
+}

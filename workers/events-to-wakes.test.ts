@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import type { KubeObject } from '../k8s/object.ts';
+import { hasNewArtifact, isConsumerOf, wakeOf } from './events-to-wakes.ts';
+
+const object = (metadata: object = {}, rest: object = {}): KubeObject => ({
+  apiVersion: 'kustomize.toolkit.fluxcd.io/v1',
+  kind: 'Kustomization',
+  metadata: { name: 'apps', namespace: 'a', uid: 'u1', generation: 1, resourceVersion: '2', ...metadata },
+  ...rest,
+});
+const requested = (value: string) => ({ annotations: { 'reconcile.fluxcd.io/requestedAt': value } });
+
+describe('wakeOf', () => {
+  test.each([
+    ['a new object', object(), undefined, 'created'],
+    ['the same name with another uid', object({ uid: 'u2' }), object(), 'created'],
+    ['a deletion that waits for finalizers', object({ deletionTimestamp: 't' }), object(), 'deleted'],
+    ['a new generation', object({ generation: 2 }), object(), 'spec'],
+    ['a request', object(requested('t1')), object(), 'request'],
+    ['another request', object(requested('t2')), object(requested('t1')), 'request'],
+    ['the same request again', object(requested('t1')), object(requested('t1')), undefined],
+    ['a status write', object({ resourceVersion: '3' }, { status: { x: 1 } }), object(), undefined],
+    ['another annotation', object({ annotations: { note: 'x' } }), object(), undefined],
+  ])('%s', (_title, is, was, type) => {
+    expect(wakeOf({ type: was ? 'MODIFIED' : 'ADDED', object: is, previous: was })?.type).toBe(type);
+  });
+
+  test('an object that is gone', () => {
+    expect(wakeOf({ type: 'DELETED', object: object(), previous: object() })?.type).toBe('deleted');
+  });
+
+  test('carries the resource version that the observation must have seen', () => {
+    const wake = wakeOf({ type: 'MODIFIED', object: object({ generation: 2, resourceVersion: '7' }), previous: object() });
+
+    expect(wake?.resourceVersion).toBe('7');
+  });
+});
+
+describe('hasNewArtifact', () => {
+  const source = (artifact?: object) => object({}, { kind: 'GitRepository', status: { artifact } });
+  const artifact = { revision: 'main@sha1:a', digest: 'sha256:1', url: 'http://x/1' };
+
+  test.each([
+    ['the first artifact', source(artifact), source(), true],
+    ['another revision', source({ ...artifact, revision: 'main@sha1:b' }), source(artifact), true],
+    ['another address', source({ ...artifact, url: 'http://y/1' }), source(artifact), true],
+    ['the same artifact', source({ ...artifact }), source(artifact), false],
+    ['no artifact yet', source(), source(), false],
+  ])('%s', (_title, is, was, expected) => {
+    expect(hasNewArtifact({ type: 'MODIFIED', object: is, previous: was })).toBe(expected);
+  });
+});
+
+describe('isConsumerOf', () => {
+  const source = { ...object({ name: 'repo' }), kind: 'GitRepository' };
+  const consumer = (sourceRef: object) => object({}, { spec: { sourceRef } });
+
+  test.each([
+    ['by name in its own namespace', { kind: 'GitRepository', name: 'repo' }, true],
+    ['by name and namespace', { kind: 'GitRepository', name: 'repo', namespace: 'a' }, true],
+    ['not in another namespace', { kind: 'GitRepository', name: 'repo', namespace: 'b' }, false],
+    ['not by another name', { kind: 'GitRepository', name: 'other' }, false],
+    ['not of another kind', { kind: 'Bucket', name: 'repo' }, false],
+  ])('%s', (_title, sourceRef, expected) => {
+    expect(isConsumerOf(consumer(sourceRef), source)).toBe(expected);
+  });
+});

@@ -1,0 +1,119 @@
+// A worker: connects, installs the CRDs, opens the caches, serves both task queues and the artifacts. Any number of
+// them may run against one Temporal namespace and one cluster; none of them leads.
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import { WorkflowIdConflictPolicy } from '@temporalio/common';
+import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { createArtifactApp } from '../activities/artifact/server.ts';
+import { installCrds } from '../k8s/install-crds.ts';
+import { createKubeClient } from '../k8s/kube-client.ts';
+import { clusterWorkflowId } from '../workflows/messages.ts';
+import { mainTaskQueue, watchTaskQueue } from '../workflows/task-queues.ts';
+import { createBridge } from './bridge.ts';
+import { compose } from './compose.ts';
+import { readConfig, type WorkerConfig } from './config.ts';
+import { startHttp } from './http.ts';
+import { createLog, type Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { ensureSearchAttributes } from './search-attributes.ts';
+import { createSignaller } from './signaller.ts';
+import { workflowBundle } from './workflow-bundle.ts';
+
+const shutdownGraceMs = 10_000;
+
+async function main(): Promise<void> {
+  const config = readConfig(process.env);
+  const log = createLog(config.CONTINUO_LOG_LEVEL);
+  Runtime.install({ logger: log.temporal, shutdownSignals: [] });
+
+  let isReady = false;
+  const metrics = createMetrics();
+  const artifactDirectory = join(config.CONTINUO_DATA_DIR, 'artifacts');
+  const closeHttp = await startHttp({
+    address: config.CONTINUO_HTTP_ADDRESS,
+    artifacts: createArtifactApp(artifactDirectory),
+    metrics: metrics.registry,
+    isReady: () => isReady,
+  });
+
+  // Whatever is away at start is waited for: a worker that gives up helps nobody.
+  const bundle = workflowBundle(join(config.CONTINUO_DATA_DIR, 'bundle'), log.temporal);
+  const kube = createKubeClient({ userAgent: 'continuo' });
+  const [connection, native] = await untilItWorks(log, 'Temporal', () => connect(config));
+  await untilItWorks(log, 'the API server', () => installCrds(kube, log));
+
+  const engine = await compose({ kube, config, log, artifactDirectory });
+  const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
+  const signaller = createSignaller(client, config.CONTINUO_CLUSTER, log);
+  const bridge = createBridge({ ...engine, client, signaller, log });
+  await engine.objects.sync();
+
+  const common = { connection: native, namespace: config.TEMPORAL_NAMESPACE, shutdownGraceTime: shutdownGraceMs };
+  const workers = [
+    await Worker.create({
+      ...common,
+      taskQueue: mainTaskQueue,
+      workflowBundle: await bundle,
+      activities: engine.activities,
+      maxCachedWorkflows: config.CONTINUO_WORKFLOW_CACHE,
+      maxConcurrentActivityTaskExecutions: config.CONTINUO_CONCURRENT,
+      maxConcurrentLocalActivityExecutions: 200,
+      maxConcurrentWorkflowTaskExecutions: 100,
+      // A cancellation reaches a stage with its next heartbeat, and those are sent no oftener than this.
+      maxHeartbeatThrottleInterval: '1 s',
+    }),
+    await Worker.create({
+      ...common,
+      taskQueue: watchTaskQueue,
+      activities: { ...engine.watchActivities, ...bridge },
+      maxConcurrentActivityTaskExecutions: 5_000,
+    }),
+  ];
+  await client.workflow.start('cluster', {
+    workflowId: clusterWorkflowId(config.CONTINUO_CLUSTER),
+    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+    taskQueue: mainTaskQueue,
+    args: [{ cluster: config.CONTINUO_CLUSTER }],
+  });
+
+  const stop = (): void => {
+    isReady = false;
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+  isReady = true;
+  log.info({ cluster: config.CONTINUO_CLUSTER, server: kube.server }, 'worker is ready');
+  await Promise.all(workers.map((worker) => worker.run()));
+
+  signaller.close();
+  await engine.close();
+  await Promise.all([native.close(), connection.close(), kube.close(), closeHttp()]);
+}
+
+async function connect(config: WorkerConfig): Promise<[Connection, NativeConnection]> {
+  const options = { address: config.TEMPORAL_ADDRESS };
+  const connection = await Connection.connect(options);
+  await ensureSearchAttributes(connection, config.TEMPORAL_NAMESPACE);
+  return [connection, await NativeConnection.connect(options)];
+}
+
+async function untilItWorks<T>(log: Log, what: string, attempt: () => Promise<T>): Promise<T> {
+  for (let pauseMs = 250; ; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      log.warn({ error: error instanceof Error ? error.message : String(error) }, `waiting for ${what}`);
+      await sleep(pauseMs);
+    }
+  }
+}
+
+main().then(
+  () => process.exit(0),
+  (error: unknown) => {
+    console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  },
+);

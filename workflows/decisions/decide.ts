@@ -1,0 +1,98 @@
+// The one rule that every kind shares: what to do with an object, given what is seen of it and what was done before.
+import type { WakeReason } from '../messages.ts';
+
+/** What an observation says of any kind; each kind's own observation extends it. */
+export interface Observation {
+  exists: boolean;
+  isDeleting: boolean;
+  isSuspended: boolean;
+  hasFinalizer: boolean;
+  generation: number;
+  observedGeneration: number;
+  /** Value of `reconcile.fluxcd.io/requestedAt`, and the one that the status has recorded as handled. */
+  requestedAt?: string;
+  handledRequest?: string;
+  /** The revision that a reconcile would bring; undefined where only the remote knows (sources). */
+  revision?: string;
+  /** The revision that the status says is in place. */
+  appliedRevision?: string;
+  readyStatus?: string;
+  isStalled: boolean;
+  /** Nothing would change: what is wanted is in place and healthy, as far as memory proves it. */
+  isSettled: boolean;
+  intervalMs: number;
+}
+
+/** What the workflow remembers between passes. Losing it costs one pass. */
+export interface Cursor {
+  /** Generation, revision and request of the last attempt, whatever came of it. */
+  generation?: number;
+  revision?: string;
+  request?: string;
+  outcome?: 'succeeded' | 'failed' | 'stalled';
+  /** Failures in a row. */
+  failures: number;
+  /** When the next pass is due (epoch ms); undefined: only a wake brings one. */
+  dueAtMs?: number;
+}
+
+export type Trigger = 'created' | 'spec' | 'request' | 'revision' | 'drift' | 'retry' | 'interval';
+
+export type Decision =
+  | { do: 'finish' }
+  | { do: 'finalize' }
+  /** Suspended: record the request as handled, do nothing else. */
+  | { do: 'echo' }
+  /** All is in place already: only the status has to say so. */
+  | { do: 'acknowledge'; trigger: Trigger }
+  | { do: 'reconcile'; trigger: Trigger }
+  /** Nothing to do before the next wake, or before the timer. */
+  | { do: 'wait' };
+
+/** Decides a pass. Order matters: deletion before suspension, suspension before everything that works. */
+export function decide(o: Observation, cursor: Cursor, wakes: readonly WakeReason[], nowMs: number): Decision {
+  if (!o.exists) return { do: 'finish' };
+  if (o.isDeleting) return { do: 'finalize' };
+  const isRequested = o.requestedAt !== undefined && o.requestedAt !== o.handledRequest;
+  if (o.isSuspended) return isRequested ? { do: 'echo' } : { do: 'wait' };
+
+  const trigger = triggerOf(o, cursor, wakes, nowMs, isRequested);
+  if (!trigger) return { do: 'wait' };
+  if (o.isSettled && (trigger === 'request' || trigger === 'revision')) return { do: 'acknowledge', trigger };
+  if (o.isSettled && (trigger === 'interval' || trigger === 'drift')) return { do: 'wait' };
+  return { do: 'reconcile', trigger };
+}
+
+function triggerOf(
+  o: Observation,
+  cursor: Cursor,
+  wakes: readonly WakeReason[],
+  nowMs: number,
+  isRequested: boolean,
+): Trigger | undefined {
+  // A workflow that has just started (or lost its cursor) takes what the status says for what was attempted.
+  const generation = cursor.generation ?? o.observedGeneration;
+  if (!o.hasFinalizer || generation < 0) return 'created';
+  if (generation !== o.generation) return 'spec';
+  if (isRequested && o.requestedAt !== cursor.request) return 'request';
+  if (o.revision !== undefined && o.revision !== (cursor.revision ?? o.appliedRevision)) return 'revision';
+  if (cursor.outcome === 'stalled' || (cursor.outcome === undefined && o.isStalled)) return undefined;
+  const isDue = cursor.dueAtMs !== undefined && nowMs >= cursor.dueAtMs;
+  if (cursor.outcome === 'failed') return isDue ? 'retry' : undefined;
+  if (wakes.some((wake) => wake.type === 'drift')) return 'drift';
+  if (isDue) return 'interval';
+  // After a restart nothing is known: a status that is not Ready is tried again, a Ready one is compared.
+  if (cursor.outcome === undefined) return o.readyStatus === 'True' ? 'interval' : 'retry';
+  return undefined;
+}
+
+/** Whether what is seen now makes the reconcile under way pointless: a newer spec or revision, suspension, deletion. */
+export function isSupersededBy(running: Observation, now: Observation): boolean {
+  return (
+    !now.exists ||
+    now.isDeleting !== running.isDeleting ||
+    (now.isSuspended && !running.isSuspended) ||
+    now.generation !== running.generation ||
+    now.revision !== running.revision
+  );
+}

@@ -1,0 +1,110 @@
+// A Kustomization: fetch the source's artifact, build the manifests, apply them, prune what is gone, wait for health,
+// report (contract 2.1). Each stage is one activity; what is provably in place already is not done again.
+import { ApplicationFailure, CancellationScope } from '@temporalio/workflow';
+import type { KustomizationObservation } from '../activities/observe/observation.ts';
+import { obstacleFailure } from './decisions/obstacle.ts';
+import {
+  type ObjectInput,
+  type Pass,
+  type ReconciledKind,
+  reconcileLoop,
+  type ReconcileOutcome,
+} from './reconcile-loop.ts';
+import { quick, runStage, shortStage, watching } from './stages.ts';
+
+type KustomizationPass = Pass<KustomizationObservation>;
+
+export async function kustomization(input: ObjectInput): Promise<void> {
+  /** Where the inventory is that a reconcile has applied and the status does not say yet. */
+  let owed: { inventoryKey: string } | undefined;
+
+  const kind: ReconciledKind<KustomizationObservation> = {
+    observe: (ref, wakes) => quick.observeKustomization({ ref, wakes }),
+
+    async reconcile(pass) {
+      const { ref, observation: o } = pass;
+      owed = undefined;
+      if (!o.hasFinalizer) await quick.addFinalizer({ ref });
+      if (o.obstacle) throw obstacleFailure(o.obstacle);
+      if (!o.artifact) throw new Error('observation without obstacle has an artifact');
+      const { artifact } = o;
+      const subject = { kustomization: ref, generation: o.generation };
+
+      pass.phase(`Fetching manifests for revision ${artifact.revision}`);
+      if (!o.isUnpacked) await shortStage('fetchArtifact', { artifact });
+
+      pass.phase('Building manifests');
+      const built = o.built ?? (await shortStage('buildManifests', { ...subject, artifact }));
+
+      pass.phase(`Applying revision ${artifact.revision}`);
+      const applied = await runStage('applyManifests', artifact.revision, {
+        ...subject,
+        revision: artifact.revision,
+        manifestsDigest: built.manifestsDigest,
+        isForced: o.isForced,
+        timeoutMs: o.timeoutMs,
+      });
+      owed = applied;
+
+      pass.phase('Pruning what is gone from the source');
+      const pruned = applied.staleCount > 0 ? await runStage('pruneInventory', `${applied.staleCount} stale`, {
+        kustomization: ref,
+        inventoryKey: applied.inventoryKey,
+        timeoutMs: o.timeoutMs,
+      }) : undefined;
+
+      if (pruned && pruned.errors.length > 0) {
+        owed = pruned;
+        throw ApplicationFailure.nonRetryable(pruned.errors.join('\n'), 'PruneFailed');
+      }
+
+      pass.phase(`Running health checks for revision ${artifact.revision}`);
+      const health = applied.isHealthy ? undefined : await watching.waitForHealth.executeWithOptions(
+        { summary: artifact.revision },
+        [{ ...subject, revision: artifact.revision, inventoryKey: applied.inventoryKey, timeoutMs: o.timeoutMs }],
+      );
+      owed = undefined;
+      return await report(pass, { manifestsDigest: built.manifestsDigest, applied, pruned, health });
+    },
+
+    acknowledge: (pass) => report(pass, { manifestsDigest: pass.observation.built?.manifestsDigest }),
+
+    reportFailure: (pass, failed) =>
+      CancellationScope.nonCancellable(() =>
+        quick.reportKustomizationFailure({ ...reportOf(pass), failed, inventoryKey: owed?.inventoryKey }),
+      ),
+
+    async settleSuperseded(pass) {
+      if (!owed) return;
+      const applied = owed;
+      owed = undefined;
+      await quick.recordInventory({ ref: pass.ref, inventoryKey: applied.inventoryKey });
+    },
+
+    finalize: async (ref) => {
+      await runStage('finalizeKustomization', ref.name, { kustomization: ref });
+      await quick.removeFinalizer({ ref });
+    },
+  };
+  await reconcileLoop(kind, input);
+}
+
+/** What every report says of the pass it ends. */
+function reportOf(pass: KustomizationPass) {
+  const { ref, observation: o, trigger, startedAtMs, lostFights } = pass;
+  return {
+    ref,
+    generation: o.generation,
+    request: o.requestedAt,
+    revision: o.artifact?.revision,
+    trigger,
+    startedAtMs,
+    lostFights,
+  };
+}
+
+type StageResults = Omit<Parameters<typeof quick.reportKustomization>[0], keyof ReturnType<typeof reportOf>>;
+
+async function report(pass: KustomizationPass, results: StageResults): Promise<ReconcileOutcome> {
+  return await quick.reportKustomization({ ...reportOf(pass), ...results });
+}

@@ -1,0 +1,104 @@
+// The message set of every workflow, and the workflow ids. Anything that a person can do with the CLI can be done with
+// these from the Temporal UI. One Temporal namespace serves one cluster, so an id needs no cluster in it.
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+
+/** The kinds that have a workflow, with the word that starts their workflow ids. */
+export const workflowKinds = {
+  GitRepository: 'gitrepository',
+  Kustomization: 'kustomization',
+} as const;
+export type ReconciledKindName = keyof typeof workflowKinds;
+
+/** One reconciled object: what its workflow is about. */
+export interface ReconciledRef {
+  kind: ReconciledKindName;
+  namespace: string;
+  name: string;
+}
+
+/** `<kind>/<namespace>/<name>`; Kubernetes' name limits keep it far below Temporal's 1,000 bytes. */
+export function workflowIdOf(ref: ReconciledRef): string {
+  return `${workflowKinds[ref.kind]}/${ref.namespace}/${ref.name}`;
+}
+
+/** The inverse of {@link workflowIdOf}; undefined for the id of any other workflow. */
+export function refOfWorkflowId(workflowId: string): ReconciledRef | undefined {
+  const [word, namespace, name, ...rest] = workflowId.split('/');
+  const kind = (Object.keys(workflowKinds) as ReconciledKindName[]).find((k) => workflowKinds[k] === word);
+  return kind && namespace && name && rest.length === 0 ? { kind, namespace, name } : undefined;
+}
+
+/** `cluster/<name>`: the parent of all objects' workflows of a cluster. */
+export function clusterWorkflowId(cluster: string): string {
+  return `cluster/${cluster}`;
+}
+
+/** Why a workflow is woken. Reasons carry no state: a pass observes everything again (level-triggered). */
+export type WakeType =
+  | 'created'
+  | 'spec'
+  | 'request'
+  | 'artifact'
+  | 'drift'
+  | 'dependency'
+  | 'deleted'
+  | 'resync';
+
+export interface WakeReason {
+  type: WakeType;
+  /** The object concerned, e.g. `Service/apps/web` for drift. */
+  subject?: string;
+  /** Drift only: the field manager that wrote. */
+  manager?: string;
+  /** What the observation must have caught up with, when the waker saw it on another worker. */
+  resourceVersion?: string;
+}
+
+/** Wakes the workflow; any number of wakes before the next pass is one pass. */
+export const wakeSignal = defineSignal<[WakeReason[]]>('wake');
+
+/** Sets `spec.suspend`; the object stays the truth. */
+export const suspendSignal = defineSignal('suspend');
+export const resumeSignal = defineSignal('resume');
+
+/** What the `reconcile` update returns once the reconcile that it asked for is over. */
+export interface ReconcileResult {
+  outcome: RunOutcome;
+  reason: string;
+  message: string;
+  revision?: string;
+}
+
+/** Asks for a reconcile, as `flux reconcile` does, and returns its result. Refused while the object is suspended. */
+export const reconcileUpdate = defineUpdate<ReconcileResult>('reconcile');
+
+/** What the workflow is doing now. */
+export interface WorkflowStatus {
+  phase: string;
+  trigger?: string;
+  dueAt?: string;
+  lastRun?: RunRecord;
+  suspended: boolean;
+}
+export const statusQuery = defineQuery<WorkflowStatus>('status');
+
+/** How a reconcile ended. */
+export type RunOutcome = 'Succeeded' | 'Failed' | 'Stalled' | 'Superseded' | 'Unchanged';
+
+/** One reconcile as the history tells it: the workflow's memo `run`. Small by design; lines are cut. */
+export interface RunRecord {
+  trigger: string;
+  startedAt: string;
+  durationMs: number;
+  outcome: RunOutcome;
+  reason: string;
+  message: string;
+  revision?: string;
+  /** Counts an action, e.g. `{created: 4}`. */
+  changes?: Record<string, number>;
+  /** `Kind/ns/name action`, at most 20. */
+  changed?: string[];
+}
+
+/** Asks the cluster workflow to start the workflows of objects that have none. */
+export const ensureSignal = defineSignal<[ReconciledRef[]]>('ensure');

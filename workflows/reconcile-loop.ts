@@ -1,0 +1,346 @@
+// The one loop that every kind shares: wake, observe, decide, act, wait, roll over. A kind brings its observation and
+// its stages; everything about signals, timers, superseding, retries and continue-as-new is here, once.
+import {
+  ActivityFailure,
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  setHandler,
+  upsertMemo,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { type Cursor, decide, isSupersededBy, type Observation, type Trigger } from './decisions/decide.ts';
+import { countDrift, type DriftRound, lostFights, withoutLostFights } from './decisions/drift-fight.ts';
+import { backoffMs, withJitter } from './decisions/timing.ts';
+import { mergeWakes } from './decisions/wakes.ts';
+import {
+  type ReconciledRef,
+  type ReconcileResult,
+  reconcileUpdate,
+  resumeSignal,
+  type RunRecord,
+  statusQuery,
+  suspendSignal,
+  type WakeReason,
+  wakeSignal,
+} from './messages.ts';
+import { searchAttributes } from './search-attributes.ts';
+import { quick } from './stages.ts';
+
+/** A closed run is one reconcile: this long after it, when nothing else came, the workflow continues as new. */
+const rollOverAfterMs = 5_000;
+/** Lines of a change set that the run's memo keeps. */
+const recordedLines = 20;
+const finalizeAgainAfterMs = 10_000;
+
+/** What a stage sequence gives when it ended well. */
+export interface ReconcileOutcome {
+  isUnchanged: boolean;
+  reason: string;
+  message: string;
+  revision?: string;
+  changes?: Record<string, number>;
+  changed?: string[];
+}
+
+/** What a kind's failure report gives back: how the loop goes on. */
+export interface FailureVerdict {
+  isStalled: boolean;
+  retryInMs: number;
+}
+
+/** A failed reconcile as it reaches the report: the reason is one of the table, the message is a person's. */
+export interface StageFailure {
+  reason: string;
+  message: string;
+  /** When the failure itself knows when to try again (a dependency, a missing artifact). */
+  retryInMs?: number;
+}
+
+/** A pass in progress: what was seen, why, and which drift was given up. */
+export interface Pass<O extends Observation> {
+  ref: ReconciledRef;
+  observation: O;
+  trigger: Trigger;
+  failures: number;
+  startedAtMs: number;
+  lostFights: DriftRound[];
+  /** Says what is being done, for the UI and the status query. */
+  phase(text: string): void;
+}
+
+/** What a kind brings. Stages throw ApplicationFailures whose type is the reason. */
+export interface ReconciledKind<O extends Observation> {
+  observe(ref: ReconciledRef, wakes: WakeReason[]): Promise<O>;
+  /** Runs the stages and reports success. */
+  reconcile(pass: Pass<O>): Promise<ReconcileOutcome>;
+  /** All is in place: reports it without running a stage. */
+  acknowledge(pass: Pass<O>): Promise<ReconcileOutcome>;
+  reportFailure(pass: Pass<O>, failed: StageFailure): Promise<FailureVerdict>;
+  /** Work that a superseded reconcile owes, e.g. recording what it had applied. */
+  settleSuperseded(pass: Pass<O>): Promise<void>;
+  finalize(ref: ReconciledRef, observation: O): Promise<void>;
+}
+
+/** Input of every object workflow; `carried` comes from the run before. */
+export interface ObjectInput {
+  ref: ReconciledRef;
+  wakes?: WakeReason[];
+  carried?: { cursor: Cursor; drift: DriftRound[] };
+}
+
+export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<O>, input: ObjectInput): Promise<void> {
+  const { ref } = input;
+  let wakes: WakeReason[] = input.wakes ?? (input.carried ? [] : [{ type: 'created' }]);
+  let cursor: Cursor = input.carried?.cursor ?? { failures: 0 };
+  let drift: DriftRound[] = input.carried?.drift ?? [];
+  let intents: boolean[] = [];
+  let phase = 'waiting';
+  let isSuspended = false;
+  let lastRun: RunRecord | undefined;
+
+  setHandler(wakeSignal, (reasons) => {
+    wakes = mergeWakes(wakes, reasons);
+  });
+  setHandler(suspendSignal, () => {
+    intents.push(true);
+  });
+  setHandler(resumeSignal, () => {
+    intents.push(false);
+  });
+  setHandler(statusQuery, () => ({
+    phase,
+    trigger: lastRun?.trigger,
+    dueAt: cursor.dueAtMs === undefined ? undefined : new Date(cursor.dueAtMs).toISOString(),
+    lastRun,
+    suspended: isSuspended,
+  }));
+  setHandler(
+    reconcileUpdate,
+    async (): Promise<ReconcileResult> => {
+      const request = new Date(Date.now()).toISOString();
+      await quick.requestReconcile({ ref, request });
+      wakes = mergeWakes(wakes, [{ type: 'request' }]);
+      await condition(() => cursor.request === request && phase === 'waiting');
+      const { outcome = 'Unchanged', reason = '', message = '', revision } = lastRun ?? {};
+      return { outcome, reason, message, revision };
+    },
+    {
+      validator: () => {
+        if (isSuspended) {
+          throw ApplicationFailure.nonRetryable(`${ref.kind} "${ref.namespace}/${ref.name}" is suspended: resume it first`);
+        }
+      },
+    },
+  );
+
+  /** Closes this run: a reconcile's history ends with its result, the next one starts in a run of its own. */
+  const rollOver = async (): Promise<never> => {
+    await condition(allHandlersFinished);
+    return await continueAsNew<(input: ObjectInput) => Promise<void>>({ ref, wakes, carried: { cursor, drift } });
+  };
+
+  const say = (text: string): void => {
+    phase = text;
+  };
+
+  /** Runs the stages, while wakes that arrive are looked at: a newer spec or revision cancels the rest. */
+  const superseding = async (pass: Pass<O>): Promise<ReconcileOutcome | 'superseded'> => {
+    const scope = new CancellationScope();
+    let isOver = false;
+    const running = scope
+      .run(() => kind.reconcile(pass))
+      .finally(() => {
+        isOver = true;
+      });
+    running.catch(() => undefined); // awaited below; until then a failure must not count as unhandled
+    let seen: readonly WakeReason[] = wakes;
+    for (;;) {
+      await condition(() => isOver || wakes !== seen || intents.length > 0);
+      if (isOver) return await running;
+      await applyIntents();
+      seen = wakes;
+      const now = await kind.observe(ref, [...wakes]);
+      if (isOver) return await running;
+      if (isSupersededBy(pass.observation, now)) break;
+    }
+    scope.cancel();
+    try {
+      return await running; // it may just have finished
+    } catch (error) {
+      if (isCancellation(error)) return 'superseded';
+      throw error;
+    }
+  };
+
+  const applyIntents = async (): Promise<void> => {
+    const wanted = intents.at(-1);
+    intents = [];
+    if (wanted !== undefined) await quick.setSuspended({ ref, isSuspended: wanted });
+  };
+
+  /** Makes the run findable: search attributes for lists, the memo for `continuo history`. */
+  const record = (run: RunRecord): void => {
+    lastRun = run;
+    upsertMemo({ run });
+    upsertSearchAttributes([
+      { key: searchAttributes.trigger, value: run.trigger },
+      { key: searchAttributes.outcome, value: run.outcome },
+      { key: searchAttributes.revision, value: run.revision ?? '' },
+    ]);
+    setCurrentDetails(`**${run.outcome}** (${run.trigger}) ${run.message}`);
+  };
+
+  const attempt = async (pass: Pass<O>, isAcknowledgement: boolean): Promise<void> => {
+    const { observation: o } = pass;
+    const attempted = { generation: o.generation, revision: o.revision, request: o.requestedAt };
+    const told = (outcome: RunRecord['outcome'], reason: string, message: string): RunRecord => ({
+      trigger: pass.trigger,
+      startedAt: new Date(pass.startedAtMs).toISOString(),
+      durationMs: Date.now() - pass.startedAtMs,
+      outcome,
+      reason,
+      message: message.slice(0, 1000),
+      revision: o.revision,
+    });
+    try {
+      const result = isAcknowledgement ? await kind.acknowledge(pass) : await superseding(pass);
+      if (result === 'superseded') {
+        await kind.settleSuperseded(pass);
+        wakes = mergeWakes(wakes, [{ type: 'resync' }]);
+        cursor = { ...cursor, generation: o.generation, request: cursor.request, dueAtMs: Date.now() };
+        record(told('Superseded', 'HealthCheckCanceled', 'a newer spec or revision took over'));
+        return;
+      }
+      cursor = {
+        ...attempted,
+        outcome: 'succeeded',
+        failures: 0,
+        dueAtMs: Date.now() + withJitter(o.intervalMs, Math.random()),
+      };
+      const run = {
+        ...told(result.isUnchanged ? 'Unchanged' : 'Succeeded', result.reason, result.message),
+        revision: result.revision ?? o.revision,
+        changes: result.changes,
+        changed: result.changed?.slice(0, recordedLines),
+      };
+      if (result.isUnchanged) lastRun = run;
+      else record(run);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const failed = stageFailureOf(error);
+      log.info('reconcile failed', { reason: failed.reason, message: failed.message });
+      const verdict = await kind.reportFailure({ ...pass, failures: cursor.failures + 1 }, failed);
+      cursor = {
+        ...attempted,
+        outcome: verdict.isStalled ? 'stalled' : 'failed',
+        failures: cursor.failures + 1,
+        dueAtMs: verdict.isStalled ? undefined : Date.now() + verdict.retryInMs,
+      };
+      record(told(verdict.isStalled ? 'Stalled' : 'Failed', failed.reason, failed.message));
+    }
+  };
+
+  /** The object goes once its finalizers are gone, and the watch says so; the timer is for a lost event or a failure. */
+  const finalizing = async (observation: O): Promise<Cursor> => {
+    try {
+      await kind.finalize(ref, observation);
+      return { ...cursor, dueAtMs: Date.now() + finalizeAgainAfterMs };
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const failed = stageFailureOf(error);
+      setCurrentDetails(`deletion is held up: ${failed.message}`);
+      log.warn('finalizing failed', { reason: failed.reason, message: failed.message });
+      return { ...cursor, failures: cursor.failures + 1, dueAtMs: Date.now() + backoffMs(cursor.failures + 1) };
+    }
+  };
+
+  for (;;) {
+    const hasRun = lastRun !== undefined && lastRun.outcome !== 'Unchanged';
+    const untilDueMs = cursor.dueAtMs === undefined ? Infinity : Math.max(cursor.dueAtMs - Date.now(), 0);
+    const pauseMs = Math.min(untilDueMs, hasRun ? rollOverAfterMs : Infinity);
+    const isAwake = () => wakes.length > 0 || intents.length > 0;
+    if (!isAwake() && pauseMs > 0) {
+      if (pauseMs === Infinity) await condition(isAwake);
+      else await condition(isAwake, pauseMs);
+    }
+    const isDue = cursor.dueAtMs !== undefined && Date.now() >= cursor.dueAtMs;
+    if (!isAwake() && !isDue && (hasRun || workflowInfo().continueAsNewSuggested)) await rollOver();
+    if (!isAwake() && !isDue) continue;
+
+    await applyIntents();
+    const taken = wakes;
+    wakes = [];
+    const nowMs = Date.now();
+    drift = countDrift(drift, taken, nowMs);
+    const observation = await kind.observe(ref, taken);
+    isSuspended = observation.isSuspended;
+    const decision = decide(observation, cursor, withoutLostFights(taken, drift, nowMs), nowMs);
+    const passOf = (trigger: Trigger): Pass<O> => ({
+      ref,
+      observation,
+      trigger,
+      failures: cursor.failures,
+      startedAtMs: nowMs,
+      lostFights: lostFights(drift, nowMs),
+      phase: say,
+    });
+
+    switch (decision.do) {
+      case 'finish':
+        await condition(allHandlersFinished);
+        return;
+      case 'finalize':
+        say('finalizing');
+        cursor = await finalizing(observation);
+        break;
+      case 'echo':
+        await quick.echoRequest({ ref, request: observation.requestedAt ?? '' });
+        cursor = { ...cursor, dueAtMs: undefined };
+        break;
+      case 'wait':
+        if (isDue) cursor = { ...cursor, dueAtMs: Date.now() + withJitter(observation.intervalMs, Math.random()) };
+        if (observation.isSuspended) cursor = { ...cursor, dueAtMs: undefined };
+        else if (cursor.outcome === undefined) {
+          cursor = {
+            ...cursor,
+            generation: observation.generation,
+            revision: observation.appliedRevision,
+            outcome: observation.isStalled ? 'stalled' : 'succeeded',
+            dueAtMs: observation.isStalled ? undefined : Date.now() + withJitter(observation.intervalMs, Math.random()),
+          };
+        }
+        break;
+      case 'acknowledge':
+        await attempt(passOf(decision.trigger), true);
+        break;
+      case 'reconcile':
+        // A run holds one reconcile: when this one has had its, the next gets a run of its own.
+        if (hasRun) {
+          wakes = mergeWakes(taken, wakes);
+          await rollOver();
+        }
+        await attempt(passOf(decision.trigger), false);
+        break;
+    }
+    say('waiting');
+  }
+}
+
+/** What a thrown stage failure says; anything that is no ApplicationFailure of ours is told as it is. */
+function stageFailureOf(error: unknown): StageFailure {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) {
+    const details = (cause.details?.[0] ?? {}) as { retryInMs?: number };
+    return { reason: cause.type ?? 'ReconciliationFailed', message: cause.message, retryInMs: details.retryInMs };
+  }
+  const timedOut = cause instanceof Error ? cause.message : String(cause);
+  const stage = error instanceof ActivityFailure ? `stage ${error.activityType}: ` : '';
+  return { reason: 'ReconciliationFailed', message: `${stage}${timedOut}` };
+}

@@ -1,0 +1,109 @@
+// How workflows call activities: one proxy per way of running them, so that every policy stands in one place.
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  proxyActivities,
+  proxyLocalActivities,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import type { ApplyActivities } from '../activities/apply/apply-activities.ts';
+import type { ArtifactActivities } from '../activities/artifact/artifact-activities.ts';
+import type { BuildActivities } from '../activities/build/build-activities.ts';
+import type { HealthActivities } from '../activities/health/health-activities.ts';
+import type { ObserveActivities } from '../activities/observe/observe-activities.ts';
+import type { SourceActivities } from '../activities/source/source-activities.ts';
+import type { KustomizationReportActivities } from '../activities/status/report-kustomization.ts';
+import type { SourceReportActivities } from '../activities/status/report-source.ts';
+import type { ObjectActivities } from '../activities/status/status-activities.ts';
+
+import { watchTaskQueue } from './task-queues.ts';
+
+type QuickActivities = ObserveActivities & ObjectActivities & KustomizationReportActivities & SourceReportActivities;
+
+/**
+ * Steps of milliseconds that only read memory or patch one status: local activities. They are tried until they succeed,
+ * so that an API server that is away for a minute delays a pass and fails none.
+ */
+export const quick = proxyLocalActivities<QuickActivities>({
+  startToCloseTimeout: '20 s',
+  retry: { initialInterval: '200 ms', backoffCoefficient: 2, maximumInterval: '10 s' },
+  localRetryThreshold: '5 s',
+});
+
+/** Apply, as the worker composes it: with what the caches say of health at its end. */
+type AppliedActivities = Omit<ApplyActivities, 'applyManifests'> & {
+  applyManifests(
+    input: Parameters<ApplyActivities['applyManifests']>[0],
+  ): Promise<Awaited<ReturnType<ApplyActivities['applyManifests']>> & { isHealthy: boolean }>;
+};
+
+type Stages = SourceActivities & ArtifactActivities & BuildActivities & AppliedActivities;
+
+const transient = { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '30 s', maximumAttempts: 8 } as const;
+
+/** A stage that is expected to take milliseconds because its inputs are at hand; a long one falls back to {@link stages}. */
+export const shortStages = proxyLocalActivities<Stages>({
+  startToCloseTimeout: '4 s',
+  retry: { maximumAttempts: 1 },
+});
+
+/** Stages that a person wants to see or that may fail for long. Cancelling waits until the stage has really stopped. */
+export const stages = proxyActivities<Stages>({
+  startToCloseTimeout: '1 h',
+  heartbeatTimeout: '10 s',
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry: transient,
+});
+
+/** Waiting for health: nothing is left behind when it is abandoned, so a superseding run need not wait for its end. */
+export const watching = proxyActivities<HealthActivities>({
+  taskQueue: watchTaskQueue,
+  startToCloseTimeout: '25 h',
+  heartbeatTimeout: '30 s',
+  cancellationType: ActivityCancellationType.TRY_CANCEL,
+  retry: { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '10 s' },
+});
+
+type StageName = keyof Stages;
+type StageInput<N extends StageName> = Parameters<Stages[N]>[0];
+type StageResult<N extends StageName> = Awaited<ReturnType<Stages[N]>>;
+type StageFunction<N extends StageName> = (input: StageInput<N>) => Promise<StageResult<N>>;
+
+/** Runs a stage as an activity that the UI shows with a readable summary. */
+export async function runStage<N extends StageName>(
+  name: N,
+  summary: string,
+  input: StageInput<N>,
+): Promise<StageResult<N>> {
+  const stage = stages[name] as unknown as {
+    executeWithOptions(options: { summary: string }, args: [StageInput<N>]): Promise<StageResult<N>>;
+  };
+  return await stage.executeWithOptions({ summary: summary.slice(0, 180) }, [input]);
+}
+
+/** Runs a stage in place when it takes milliseconds, which it mostly does; one that does not is run as an activity. */
+export async function shortStage<N extends StageName>(name: N, input: StageInput<N>): Promise<StageResult<N>> {
+  try {
+    return await (shortStages[name] as unknown as StageFunction<N>)(input);
+  } catch (error) {
+    if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) {
+      return await runStage(name, 'takes longer than usual', input);
+    }
+    throw error;
+  }
+}
+
+/** The bridge between the cluster's watches and the workflows' signals; it runs in whichever worker took it. */
+export interface BridgeActivities {
+  /** Never returns by itself. */
+  watchCluster(input: { cluster: string }): Promise<void>;
+}
+
+/** If the bridge's worker dies, Temporal starts it on another after the heartbeat time-out: no lease, no election. */
+export const bridge = proxyActivities<BridgeActivities>({
+  taskQueue: watchTaskQueue,
+  startToCloseTimeout: '30 d',
+  heartbeatTimeout: '10 s',
+  cancellationType: ActivityCancellationType.ABANDON,
+  retry: { initialInterval: '500 ms', backoffCoefficient: 2, maximumInterval: '5 s' },
+});
