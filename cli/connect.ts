@@ -1,6 +1,8 @@
 // From flags, environment and the local platform to clients. Libraries are loaded when they are first needed, so that
 // `--help` and a verb without Temporal stay quick.
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type { Client } from '@temporalio/client';
 import { KubeApiError, type KubeClient } from '../k8s/client.ts';
 import { CommandError } from './exit.ts';
@@ -30,6 +32,12 @@ export async function withCluster<T>(flags: ClusterFlags, work: (kube: KubeClien
   const kubeconfig = flags.kubeconfig ?? (process.env['KUBECONFIG'] ? undefined : platform?.['KUBECONFIG']);
   if (kubeconfig !== undefined && !existsSync(kubeconfig)) {
     throw new CommandError(`kubeconfig not found (NotFound): there is no file "${kubeconfig}"`);
+  }
+  const isNamed = kubeconfig !== undefined || process.env['KUBECONFIG'] || process.env['KUBERNETES_SERVICE_HOST'];
+  if (!isNamed && !existsSync(join(homedir(), '.kube', 'config'))) {
+    throw new CommandError(
+      'no cluster is named: set KUBECONFIG, give --kubeconfig, or start the local platform with "continuo up"',
+    );
   }
   const kube = createKubeClient({ kubeconfig, context: flags.context });
   try {

@@ -4,7 +4,6 @@ import { definitions } from '../k8s/api/index.ts';
 import type { KubeClient, ListOptions, ResourceInfo } from '../k8s/client.ts';
 import { type KubeObject, splitApiVersion } from '../k8s/object.ts';
 import { withCluster } from './connect.ts';
-import { usageError } from './exit.ts';
 import { addAllNamespacesFlag, addClusterFlags, addOutputFlag, type ClusterFlags, type OutputFormat } from './flags.ts';
 import { kindOf } from './kinds.ts';
 import { ageOf, formatObjects, formatValue, paint, shortHashes, withoutManagedFields } from './output.ts';
@@ -42,7 +41,11 @@ export function register(program: Command): void {
   const command = program
     .command('events')
     .description('events of objects of Flux kinds, oldest first')
-    .option('--for <kind/name>', 'only events of this object, of any kind, such as "ks/demo" or "Deployment/web"', parseFor)
+    .option(
+      '--for <kind/name>',
+      'only events of this object, of any kind, such as "ks/demo" or "Deployment/web"',
+      parseFor,
+    )
     .option('--types <types>', 'only events of these types: Normal, Warning', parseTypes)
     .option('-w, --watch', 'go on with events as they come')
     .option('--no-headers', 'print no titles')
@@ -50,9 +53,7 @@ export function register(program: Command): void {
   addOutputFlag(addAllNamespacesFlag(addClusterFlags(command)), ['json', 'yaml']);
 }
 
-async function runEvents(_: unknown, command: Command): Promise<void> {
-  const flags = command.opts<EventFlags>();
-  if (flags.watch && flags.output === 'name') throw usageError('-o name cannot be watched');
+async function runEvents(flags: EventFlags): Promise<void> {
   await withCluster(flags, (kube) => (flags.watch ? watch(kube, flags) : list(kube, flags)));
 }
 
@@ -64,7 +65,9 @@ async function list(kube: KubeClient, flags: EventFlags): Promise<void> {
     return;
   }
   if (events.length === 0) {
-    console.error(`no events found in ${flags.allNamespaces ? 'any namespace' : `namespace "${flags.namespace}" (see -A)`}`);
+    console.error(
+      `no events found in ${flags.allNamespaces ? 'any namespace' : `namespace "${flags.namespace}" (see -A)`}`,
+    );
     return;
   }
   const table = createTable(eventColumns(flags.allNamespaces === true));
@@ -94,13 +97,21 @@ async function watch(kube: KubeClient, flags: EventFlags): Promise<void> {
 /** Those that are asked for, oldest first. Without `--for`, the events of our kinds. */
 export function selectEvents<E extends KubeEvent>(events: readonly E[], flags: Pick<EventFlags, 'for' | 'types'>): E[] {
   return events
-    .filter((event) => flags.for || ourGroups.has(splitApiVersion(event.involvedObject.apiVersion ?? '').group))
+    .filter((event) => (flags.for ? isAbout(event, flags.for) : isOurs(event)))
     .filter((event) => !flags.types || flags.types.includes(event.type ?? 'Normal'))
     .sort((a, b) => Date.parse(lastSeen(a)) - Date.parse(lastSeen(b)));
 }
 
+function isOurs(event: KubeEvent): boolean {
+  return ourGroups.has(splitApiVersion(event.involvedObject.apiVersion ?? '').group);
+}
+
+function isAbout({ involvedObject }: KubeEvent, { kind, name }: { kind: string; name: string }): boolean {
+  return involvedObject.name === name && involvedObject.kind.toLowerCase() === kind.toLowerCase();
+}
+
 function listOptionsOf(flags: EventFlags): ListOptions {
-  const fieldSelector = flags.for && `involvedObject.kind=${flags.for.kind},involvedObject.name=${flags.for.name}`;
+  const fieldSelector = flags.for && `involvedObject.name=${flags.for.name}`;
   return { namespace: flags.allNamespaces ? undefined : flags.namespace, fieldSelector };
 }
 
@@ -120,7 +131,9 @@ function seenCell(event: KubeEvent): string {
   const nowMs = Date.now();
   const count = event.series?.count ?? event.count ?? 1;
   const age = ageOf(lastSeen(event), nowMs);
-  return count > 1 ? `${age} (x${count} over ${ageOf(event.firstTimestamp ?? event.eventTime ?? undefined, nowMs)})` : age;
+  return count > 1
+    ? `${age} (x${count} over ${ageOf(event.firstTimestamp ?? event.eventTime ?? undefined, nowMs)})`
+    : age;
 }
 
 function lastSeen(event: KubeEvent): string {

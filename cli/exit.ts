@@ -27,7 +27,9 @@ export function exitCodeOf(error: unknown): number {
 
 /** True for what commander has printed itself already. */
 export function isCommanderError(error: unknown): error is Error & { code: string; exitCode: number } {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('commander.') && 'exitCode' in error;
+  return (
+    error instanceof Error && 'code' in error && String(error.code).startsWith('commander.') && 'exitCode' in error
+  );
 }
 
 /** The last lines of every verb's help. */

@@ -21,6 +21,8 @@ export interface FollowOptions {
   /** True once the object is where it is to be. */
   isOver(object: KubeObject): boolean;
   timeoutMs: number;
+  /** True for an object that may not exist yet: it is waited for. Default false. */
+  isAwaited?: boolean;
   /** Aborted when nobody wants to follow any more. */
   interrupt: AbortSignal;
   report(line: string): void;
@@ -48,13 +50,16 @@ export async function followObject(options: FollowOptions): Promise<KubeObject> 
     const scope = { namespace: ref.namespace, fieldSelector: `metadata.name=${ref.name}`, signal };
     for await (const change of watchObjects(kube, resource, scope)) {
       const object = change.type === 'LISTED' ? change.objects[0] : change.object;
+      if (!object && options.isAwaited) continue;
       if (!object || change.type === 'DELETED') {
         throw new CommandError(`${subject} is gone (NotFound): it was deleted meanwhile`);
       }
       last = object;
       if (options.isOver(object)) return object;
+      const { state, message } = readinessOf(object);
       const reconciling = conditionOf(object, 'Reconciling');
-      if (reconciling?.status === 'True') say(reconciling.message);
+      if (state === 'failed') say(`not ready yet: ${message}`);
+      else if (reconciling?.status === 'True') say(reconciling.message);
     }
   } finally {
     isDone.abort();
@@ -96,6 +101,7 @@ async function followPhases(
       await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     }
   } catch (error) {
-    if (!signal.aborted) report(`► ${error instanceof Error ? error.message : String(error)}; conditions are shown instead`);
+    if (!signal.aborted)
+      report(`► ${error instanceof Error ? error.message : String(error)}; conditions are shown instead`);
   }
 }

@@ -28,7 +28,10 @@ export function register(program: Command): void {
     .command('get')
     .description('list objects: their revision and whether they are ready')
     .usage('[kind [name...]] [flags]')
-    .argument('[kind-and-names...]', 'such as "ks", "ks demo", "ks/demo", "source git"; nothing: all kinds that have objects')
+    .argument(
+      '[kind-and-names...]',
+      'such as "ks", "ks demo", "ks/demo", "source git"; nothing: all kinds that have objects',
+    )
     .option('-w, --watch', 'print every change after the list')
     .option('-l, --selector <labels>', 'only objects with these labels')
     .option('--no-headers', 'print no titles')
@@ -42,8 +45,10 @@ async function runGet(words: string[], flags: GetFlags): Promise<void> {
     throw usageError('a name is looked up in one namespace: expected --namespace, got --all-namespaces');
   }
   if (target.names.length > 0 && flags.selector) throw usageError('expected names or --selector, got both');
-  if (flags.watch && !target.definition) throw usageError('--watch needs a kind: expected for example "get ks --watch"');
-  if (flags.watch && target.names.length > 1) throw usageError('--watch follows one object or all of a kind, got several names');
+  if (flags.watch && !target.definition)
+    throw usageError('--watch needs a kind: expected for example "get ks --watch"');
+  if (flags.watch && target.names.length > 1)
+    throw usageError('--watch follows one object or all of a kind, got several names');
   await withCluster(flags, (kube) => (flags.watch ? watch(kube, target, flags) : list(kube, target, flags)));
 }
 
@@ -105,7 +110,12 @@ async function readAll(kube: KubeClient, target: Target, flags: GetFlags): Promi
   return [objects];
 }
 
-async function readKind(kube: KubeClient, definition: KindDefinition, flags: GetFlags, isNeeded = false): Promise<KubeObject[]> {
+async function readKind(
+  kube: KubeClient,
+  definition: KindDefinition,
+  flags: GetFlags,
+  isNeeded = false,
+): Promise<KubeObject[]> {
   const { group, version, kind } = resourceOf(definition);
   const resource = isNeeded ? await servedResource(kube, definition) : await kube.resourceFor(group, version, kind);
   if (!resource) return [];

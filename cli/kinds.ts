@@ -29,7 +29,8 @@ for (const [words, kind] of Object.entries(fluxWords)) {
   const definition = definitions.find((candidate) => candidate.kind === kind) as KindDefinition;
   const [first = '', second] = words.split(' ');
   const heads = [first, `${first}s`];
-  const tails = second === undefined ? [''] : second.endsWith('y') ? [second, `${second.slice(0, -1)}ies`] : [second, `${second}s`];
+  const tails =
+    second === undefined ? [''] : second.endsWith('y') ? [second, `${second.slice(0, -1)}ies`] : [second, `${second}s`];
   for (const head of heads) for (const tail of tails) kindOfWord.set(tail ? `${head} ${tail}` : head, definition);
 }
 
@@ -108,7 +109,9 @@ function parseSlashes(words: readonly string[]): Target {
 function withNames(definition: KindDefinition, names: string[]): Target & { definition: KindDefinition } {
   for (const name of names) {
     if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) {
-      throw usageError(`invalid name of a ${definition.kind}: expected lower-case letters, digits, "-" and ".", got "${name}"`);
+      throw usageError(
+        `invalid name of a ${definition.kind}: expected lower-case letters, digits, "-" and ".", got "${name}"`,
+      );
     }
   }
   return { definition, names };

@@ -1,10 +1,16 @@
-// `continuo`: one file a verb, composed here. kubectl's conventions for flags; exit code 1 for what failed, 2 for usage.
+// `continuo`: one file a verb, composed here. kubectl's conventions for flags; exit codes are those of exit.ts.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { register as down } from './down.ts';
+import { register as events } from './events.ts';
+import { exitCodeOf, isCommanderError } from './exit.ts';
+import { register as get } from './get.ts';
+import { register as history } from './history.ts';
 import { register as platform } from './platform.ts';
+import { register as reconcile } from './reconcile.ts';
+import { register as suspend } from './suspend.ts';
 import { register as up } from './up.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -13,12 +19,23 @@ const { version, description } = JSON.parse(readFileSync(join(root, 'package.jso
   description: string;
 };
 
-const program = new Command('continuo').description(description).version(version).showHelpAfterError();
-for (const register of [up, down, platform]) register(program);
+const program = new Command('continuo')
+  .description(description)
+  .version(version)
+  .showHelpAfterError('(see --help)')
+  .exitOverride();
+for (const register of [up, down, platform, get, reconcile, suspend, events, history]) register(program);
+
+// A reader that has seen enough (`continuo get | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
 
 try {
   await program.parseAsync();
 } catch (error) {
-  console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
+  // Commander has printed its own errors already.
+  if (!isCommanderError(error)) console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = exitCodeOf(error);
 }

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { KindDefinition } from '../k8s/api/definition.ts';
-import { kinds } from "../k8s/api/index.ts";
+import { kinds } from '../k8s/api/index.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { type KubeObject, type NamespacedName, refOf } from '../k8s/object.ts';
@@ -15,9 +15,10 @@ import { parseObjectTarget, wordOf } from './kinds.ts';
 import { cliFieldManager, readObject, subjectOfObject } from './objects.ts';
 import { printLine, shortDuration, shortHashes } from './output.ts';
 import { isSuspended, readinessOf, statusOf } from './readiness.ts';
+import { changeLines } from './run-record.ts';
 import { oneLine } from './table.ts';
 import { onInterrupt } from './watch-objects.ts';
-import { formatCounts, isReconciledKind, lastRecord } from './workflow-view.ts';
+import { isReconciledKind, lastRecord } from './workflow-view.ts';
 
 interface ReconcileFlags extends ClusterFlags, TemporalFlags {
   withSource?: boolean;
@@ -79,12 +80,18 @@ async function reconcileSource(context: ReconcileContext, object: Kustomization)
 }
 
 /** Asks, follows, and prints the result. Throws a {@link CommandError} when the object is not ready after it. */
-async function reconcileObject(context: ReconcileContext, definition: KindDefinition, object: KubeObject): Promise<void> {
+async function reconcileObject(
+  context: ReconcileContext,
+  definition: KindDefinition,
+  object: KubeObject,
+): Promise<void> {
   const { kube, temporal, timeoutMs, interrupt, isForced } = context;
   const { kind } = definition;
   const subject = subjectOfObject(object);
   if (!isReconciledKind(kind)) {
-    throw new CommandError(`${subject} cannot be reconciled: this version of Continuo does not reconcile a ${kind} yet`);
+    throw new CommandError(
+      `${subject} cannot be reconciled: this version of Continuo does not reconcile a ${kind} yet`,
+    );
   }
   const ref: NamespacedName = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
   const before = await recordOrNothing(temporal, { kind, ...ref });
@@ -120,15 +127,6 @@ function refuseSuspended(object: KubeObject, definition: KindDefinition): void {
   );
 }
 
-/** What a reconcile changed: a line for each object, then the counts. */
-export function changeLines(record: RunRecord): string[] {
-  const { changed = [], changes = {} } = record;
-  const counted = Object.entries(changes).reduce((sum, [action, count]) => sum + (action === 'unchanged' ? 0 : count), 0);
-  const more = counted > changed.length ? [`… and ${counted - changed.length} more`] : [];
-  const counts = formatCounts(changes);
-  return [...changed.map(oneLine), ...more, ...(counts && changed.length > 0 ? [counts] : [])];
-}
-
 async function recordOrNothing(temporal: TemporalAccess, ref: ReconciledRef): Promise<RunRecord | undefined> {
   return await lastRecord(temporal, ref).catch(() => undefined);
 }
@@ -151,4 +149,3 @@ async function recordAfter(
   }
   return undefined;
 }
-

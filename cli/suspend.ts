@@ -65,7 +65,9 @@ async function runResume(words: string[], flags: ResumeFlags): Promise<void> {
         printLine(`► a ${definition.kind} is not reconciled by this version of Continuo: there is nothing to wait for`);
         return;
       }
-      const waits = objects.map((object) => waitUntilReady(kube, temporal, definition, object, flags.timeout, interrupt));
+      const waits = objects.map((object) =>
+        waitUntilReady(kube, temporal, definition, object, flags.timeout, interrupt),
+      );
       const failed = (await Promise.allSettled(waits)).filter((result) => result.status === 'rejected');
       // The last one is left for the caller to print, with its exit code.
       for (const { reason } of failed.slice(0, -1)) printLine(`✗ ${reason instanceof Error ? reason.message : reason}`);

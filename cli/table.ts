@@ -56,5 +56,8 @@ export function tableLines<Row>(columns: readonly Column<Row>[], rows: readonly 
 /** Text from elsewhere on one line, without the control characters that could steer a terminal. */
 export function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
-  return text.replace(/\s*\n\s*/g, '; ').replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ').trim();
+  return text
+    .replace(/\s*\n\s*/g, '; ')
+    .replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
+    .trim();
 }

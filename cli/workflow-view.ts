@@ -1,5 +1,4 @@
 // What Temporal says of an object's workflow: what it is doing now, and what its last reconcile was.
-import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import {
   type ReconciledKindName,
   type ReconciledRef,
@@ -10,6 +9,7 @@ import {
   type WorkflowStatus,
 } from '../workflows/messages.ts';
 import type { TemporalAccess } from './connect.ts';
+import { recordOf } from './run-record.ts';
 
 const queryTimeoutMs = 2_000;
 
@@ -35,9 +35,8 @@ export async function queryStatus(
     );
   try {
     return signal ? await connection.withAbortSignal(signal, query) : await query();
-  } catch (error) {
-    if (isNoAnswer(error)) return undefined;
-    throw error;
+  } catch {
+    return undefined;
   }
 }
 
@@ -54,31 +53,12 @@ async function recordInMemo(temporal: TemporalAccess, ref: ReconciledRef): Promi
     const { memo } = await client.workflow.getHandle(workflowIdOf(ref)).describe();
     return recordOf(memo);
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return undefined;
+    if (isWorkflowNotFound(error)) return undefined;
     throw error;
   }
 }
 
-/** The record in a memo, if it is one. */
-export function recordOf(memo: Record<string, unknown> | undefined): RunRecord | undefined {
-  const run = memo?.['run'] as RunRecord | undefined;
-  return typeof run?.startedAt === 'string' && typeof run.outcome === 'string' ? run : undefined;
-}
-
-/** `3 configured, 1 created, 10 unchanged`; empty when a record counts nothing. */
-export function formatCounts(changes: Readonly<Record<string, number>> = {}): string {
-  const order = ['created', 'configured', 'deleted', 'skipped', 'unchanged'];
-  const rank = (action: string): number => (order.includes(action) ? order.indexOf(action) : order.length);
-  return Object.entries(changes)
-    .filter(([, count]) => count > 0)
-    .sort(([a], [b]) => rank(a) - rank(b))
-    .map(([action, count]) => `${count} ${action}`)
-    .join(', ');
-}
-
-/** No such workflow (yet), no worker that answers, or a query that came too early: all of it may pass. */
-function isNoAnswer(error: unknown): boolean {
-  if (error instanceof WorkflowNotFoundError) return true;
-  if (error instanceof Error && /Query/.test(error.name)) return true;
-  return isGrpcServiceError(error) || (error instanceof Error && error.name.includes('Abort'));
+/** True for the client's error of that name; its class is not imported, as loading the client takes half a second. */
+export function isWorkflowNotFound(error: unknown): boolean {
+  return error instanceof Error && error.name === 'WorkflowNotFoundError';
 }

@@ -63,7 +63,10 @@ export function clientOn(
     }
   }
 
-  async function listPages(resource: ResourceInfo, options: ListOptions & { signal?: AbortSignal }): Promise<ObjectList> {
+  async function listPages(
+    resource: ResourceInfo,
+    options: ListOptions & { signal?: AbortSignal },
+  ): Promise<ObjectList> {
     const items: KubeObject[] = [];
     let resourceVersion = '';
     let token: string | undefined;

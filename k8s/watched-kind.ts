@@ -22,7 +22,7 @@ export function createWatchCache(client: KubeClient, scope: CacheScope, log?: Wa
   const objects = new Map<string, KubeObject>();
   const listeners = new Set<(event: CacheEvent) => void>();
   const versionWaiters = new Set<{ version: string; resolve: () => void }>();
-  const syncWaiters = new Set<{ resolve: () => void; reject: (error: unknown) => void }>();
+  const syncWaiters = new Set<{ resolve: () => void; reject: (error: Error) => void }>();
   const closing = new AbortController();
   let resourceVersion = '';
   let isSynced = false;
@@ -83,7 +83,8 @@ export function createWatchCache(client: KubeClient, scope: CacheScope, log?: Wa
   async function watchOnce(): Promise<void> {
     const events = client.watch(resource, { resourceVersion, labelSelector, metadataOnly, signal: closing.signal });
     for await (const { type, object } of events) {
-      if (type === 'DELETED') remove(keyOf(object.metadata.namespace ?? '', object.metadata.name), compactManagedFields(object));
+      if (type === 'DELETED')
+        remove(keyOf(object.metadata.namespace ?? '', object.metadata.name), compactManagedFields(object));
       else if (type !== 'BOOKMARK') put(compactManagedFields(object));
       advance(object.metadata.resourceVersion);
     }
@@ -112,7 +113,7 @@ export function createWatchCache(client: KubeClient, scope: CacheScope, log?: Wa
         if (closing.signal.aborted) break;
         mustList ||= isExpired(error);
         log?.warn({ resource: resource.resource, group: resource.group, err: error }, 'watch cache was interrupted');
-        if (!isSynced && isRefusal(error)) for (const waiter of syncWaiters) waiter.reject(error);
+        if (!isSynced && isRefusal(error)) for (const waiter of syncWaiters) waiter.reject(error as Error);
       }
       if (performance.now() - startedAt >= healthyWatchMs) backoffMs = minBackoffMs;
       await pause(backoffMs * (0.75 + Math.random() / 2));
@@ -186,7 +187,7 @@ export function compactManagedFields(object: KubeObject): KubeObject {
 
 /** A promise in a set of waiters that leaves the set when it is settled, or when the signal aborts it. */
 function settled(
-  waiters: Set<{ resolve: () => void; reject: (error: unknown) => void }>,
+  waiters: Set<{ resolve: () => void; reject: (error: Error) => void }>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   return new Promise<void>((resolve, reject) => {
@@ -197,9 +198,9 @@ function settled(
     };
     const waiter = {
       resolve: () => finish(resolve),
-      reject: (error: unknown) => finish(() => reject(error)),
+      reject: (error: Error) => finish(() => reject(error)),
     };
-    const onAbort = (): void => waiter.reject(signal?.reason);
+    const onAbort = (): void => waiter.reject(signal?.reason as Error);
     signal?.addEventListener('abort', onAbort, { once: true });
     waiters.add(waiter);
   });

@@ -22,6 +22,8 @@ export interface BridgeDependencies {
   unpacked: UnpackedArtifacts;
   signaller: Signaller;
   drift: DriftWatch;
+  /** False when what an object made is not (or not provably) there as it was left. */
+  isAsLeft(object: KubeObject): Promise<boolean>;
   log: Log;
 }
 
@@ -35,6 +37,8 @@ type Progress = Partial<Record<WatchedKind, string>>;
 export function createBridge(deps: BridgeDependencies): BridgeActivities {
   const { objects, signaller, log } = deps;
   const kinds = Object.keys(watchedKinds) as WatchedKind[];
+  /** Sources whose consumers are still to be woken. */
+  let telling = 0;
 
   const refOf = (object: KubeObject): ReconciledRef => ({
     kind: object.kind as WatchedKind,
@@ -43,16 +47,21 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
   });
 
   const wakeConsumers = async (source: KubeObject): Promise<void> => {
+    telling++;
+    await warmUp(source).finally(() => telling--);
+    const { resourceVersion } = source.metadata;
+    for (const consumer of objects.list('Kustomization')) {
+      if (isConsumerOf(consumer, source)) signaller.wake(refOf(consumer), { type: 'artifact', resourceVersion });
+    }
+  };
+
+  const warmUp = async (source: KubeObject): Promise<void> => {
     const artifact = (source as GitRepository).status?.artifact;
     if (artifact) {
       const warm = deps.unpacked.get(artifact).catch((error: unknown) => {
         log.info({ source: source.metadata.name, error: String(error) }, 'a new artifact cannot be unpacked yet');
       });
       await Promise.race([warm, new Promise((resolve) => setTimeout(resolve, warmUpMs).unref())]);
-    }
-    const { resourceVersion } = source.metadata;
-    for (const consumer of objects.list('Kustomization')) {
-      if (isConsumerOf(consumer, source)) signaller.wake(refOf(consumer), { type: 'artifact', resourceVersion });
     }
   };
 
@@ -70,7 +79,10 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     signaller.wake({ kind: 'Kustomization', namespace, name }, { type: 'drift', subject, manager });
   };
 
-  /** What may have been missed while no bridge ran: objects without workflow, changes since the last heartbeat. */
+  /**
+   * What may have been missed while no bridge ran: objects without workflow, changes since the last heartbeat, drift and
+   * lost artifacts.
+   */
   const catchUp = async (progress: Progress | undefined): Promise<void> => {
     const running = new Set<string>();
     const query = "ExecutionStatus = 'Running' AND WorkflowType IN ('gitRepository', 'kustomization')";
@@ -96,19 +108,23 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     }
     const kustomizations = objects.list('Kustomization') as Kustomization[];
     await Promise.all(kustomizations.map((kustomization) => deps.drift.follow(kustomization)));
+    for (const object of kinds.flatMap((kind) => objects.list(kind))) {
+      if (!(await deps.isAsLeft(object).catch(() => false))) signaller.wake(refOf(object), { type: 'resync' });
+    }
   };
 
   return {
     async watchCluster({ cluster }) {
       const context = Context.current();
       const progress = context.info.heartbeatDetails as Progress | undefined;
+      let told = progress;
+      let isCaughtUp = false;
+      /** Only what has reached Temporal counts as told: what is on its way is lost with this process. */
       const beat = (): void => {
-        const seen: Progress = {};
-        for (const kind of kinds) {
-          const { resourceVersion } = objects.cacheOf(kind);
-          if (resourceVersion) seen[kind] = resourceVersion;
+        if (isCaughtUp && telling === 0 && signaller.isIdle()) {
+          told = Object.fromEntries(kinds.map((kind) => [kind, objects.cacheOf(kind).resourceVersion]));
         }
-        context.heartbeat(Object.keys(seen).length > 0 ? seen : progress);
+        context.heartbeat(told);
       };
       const beating = setInterval(beat, heartbeatMs);
       const subscriptions: (() => void)[] = [];
@@ -117,6 +133,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
         for (const kind of kinds) subscriptions.push(objects.cacheOf(kind).subscribe(onEvent));
         subscriptions.push(deps.drift.start(onForeignChange));
         await catchUp(progress);
+        isCaughtUp = true;
         log.info({ cluster }, 'watching');
         await context.cancelled;
       } catch (error) {

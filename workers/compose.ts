@@ -7,11 +7,12 @@ import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
-import { inventoryEntryOf, type NamespacedName, refOfInventoryEntry } from '../k8s/object.ts';
+import { inventoryEntryOf, type NamespacedName, type ObjectRef, refOfInventoryEntry } from '../k8s/object.ts';
 import { createWatchCaches } from '../k8s/watch-caches.ts';
 import { createApplyActivities } from '../activities/apply/apply-activities.ts';
 import { appliedScope } from '../activities/apply/cache-scope.ts';
-import { isInSync, ownerOfKustomization } from '../activities/apply/in-sync.ts';
+import type { AppliedEntry } from '../activities/apply/fingerprint.ts';
+import { isAsApplied, isInSync, ownerOfKustomization } from '../activities/apply/in-sync.ts';
 import { readInventory } from '../activities/apply/inventory-blob.ts';
 import { createApplyMemory } from '../activities/apply/memory.ts';
 import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
@@ -30,6 +31,7 @@ import { createKustomizationReport } from '../activities/status/report-kustomiza
 import { createSourceReport } from '../activities/status/report-source.ts';
 import { createObjectActivities, createObjectWriter } from '../activities/status/status-activities.ts';
 import type { WorkerConfig } from './config.ts';
+import { beating } from './beating.ts';
 import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
 import type { Log } from './log.ts';
 
@@ -52,6 +54,8 @@ export interface Engine {
   objects: FluxObjects;
   unpacked: UnpackedArtifacts;
   drift: DriftWatch;
+  /** False when an object's artifact, or what it applied, is not (or not provably) there as it was left. */
+  isAsLeft(object: GitRepository | Kustomization): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -64,6 +68,11 @@ export async function compose(options: EngineOptions): Promise<Engine> {
     objects: parts.objects,
     unpacked: parts.unpacked,
     drift: createDriftWatch({ client: kube, caches: parts.caches, memory: parts.memory, log }),
+    async isAsLeft(object) {
+      if (object.kind === 'Kustomization') return await isAsApplied(object as Kustomization, parts);
+      const { artifact } = (object as GitRepository).status ?? {};
+      return artifact === undefined || (await parts.store.verify(artifact));
+    },
     async close() {
       await parts.events.flush();
       parts.events.close();
@@ -111,13 +120,7 @@ async function createParts({ kube, config, log, artifactDirectory }: EngineOptio
     const { entries } = await memory.load({ kind, namespace, name });
     return (await readInventory(store, inventoryKey)).map((entry) => {
       const ref = refOfInventoryEntry(entry);
-      const known = entries.get(inventoryEntryOf(ref).id);
-      return {
-        ref,
-        resourceVersion: known?.resourceVersion || undefined,
-        isSkipped: known?.skip === 'desired' || known?.skip === 'live',
-        mayVanish: ref.kind === 'Job',
-      };
+      return appliedObject(ref, entries.get(inventoryEntryOf(ref).id));
     });
   };
 
@@ -158,16 +161,14 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
 
   /** Health as the caches have it now, of what this Kustomization has applied. */
   const isHealthy = async (object: Kustomization): Promise<boolean> => {
-    const { entries } = await memory.load(ownerOfKustomization(object));
-    const applied = [...entries.values()].map(({ type, namespace, name, resourceVersion, skip }): AppliedObject => {
-      const [group = '', version = '', kind = ''] = type.split('/');
-      return {
-        ref: { group, version, kind, namespace, name },
-        resourceVersion: resourceVersion || undefined,
-        isSkipped: skip === 'desired' || skip === 'live',
-        mayVanish: kind === 'Job',
-      };
-    });
+    const { entries, resources } = await memory.load(ownerOfKustomization(object));
+    const applied: AppliedObject[] = [];
+    for (const entry of entries.values()) {
+      const resource = resources.get(entry.type);
+      if (!resource) return false;
+      const { group, version, kind } = resource;
+      applied.push(appliedObject({ group, version, kind, namespace: entry.namespace, name: entry.name }, entry));
+    }
     return healthNow({ caches, named: parts.named, scopeFor: appliedScope }, object, applied);
   };
 
@@ -187,8 +188,10 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
       readSecret: (namespace, name) => readSecret(kube, namespace, name),
       gitRepository: async (ref) => (await objects.get('GitRepository', ref)) as GitRepository | undefined,
     }),
-    ...createArtifactActivities({ unpacked: parts.unpacked }),
-    ...createBuildActivities({ ...parts.build, unpacked: parts.unpacked, manifests: parts.manifests, kustomization }),
+    ...beating(createArtifactActivities({ unpacked: parts.unpacked })),
+    ...beating(
+      createBuildActivities({ ...parts.build, unpacked: parts.unpacked, manifests: parts.manifests, kustomization }),
+    ),
     ...apply,
     async applyManifests(input: Parameters<typeof apply.applyManifests>[0]) {
       const applied = await apply.applyManifests(input);
@@ -197,6 +200,16 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     },
     ...createKustomizationReport({ writer, events, readInventory: (key) => readInventory(store, key) }),
     ...createSourceReport({ writer, events, store }),
+  };
+}
+
+/** What health needs to know of an object that was applied. */
+function appliedObject(ref: ObjectRef, known: AppliedEntry | undefined): AppliedObject {
+  return {
+    ref,
+    resourceVersion: known?.resourceVersion || undefined,
+    isSkipped: known?.skip === 'desired' || known?.skip === 'live',
+    mayVanish: ref.kind === 'Job',
   };
 }
 

@@ -37,9 +37,11 @@ export function createDriftWatch({ client, caches, memory, log }: DriftWatchDepe
 
   return {
     start(onForeignChange) {
-      watch = watchAppliedObjects({ memory, caches }, onForeignChange);
+      const started = watchAppliedObjects({ memory, caches }, onForeignChange);
+      watch = started;
       return () => {
-        watch?.stop();
+        started.stop();
+        if (watch !== started) return; // the next bridge of this process has started already
         watch = undefined;
         followed.clear();
       };

@@ -70,12 +70,14 @@ async function main(): Promise<void> {
       maxConcurrentActivityTaskExecutions: 5_000,
     }),
   ];
-  await client.workflow.start('cluster', {
-    workflowId: clusterWorkflowId(config.CONTINUO_CLUSTER),
-    workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
-    taskQueue: mainTaskQueue,
-    args: [{ cluster: config.CONTINUO_CLUSTER }],
-  });
+  const startCluster = () =>
+    client.workflow.start('cluster', {
+      workflowId: clusterWorkflowId(config.CONTINUO_CLUSTER),
+      workflowIdConflictPolicy: WorkflowIdConflictPolicy.USE_EXISTING,
+      taskQueue: mainTaskQueue,
+      args: [{ cluster: config.CONTINUO_CLUSTER }],
+    });
+  await untilItWorks(log, 'Temporal', startCluster);
 
   const stop = (): void => {
     isReady = false;

@@ -22,6 +22,8 @@ export interface Signaller {
   wake(ref: ReconciledRef, reason: WakeReason): void;
   /** Has the workflow of an object started that has none. */
   ensure(ref: ReconciledRef): void;
+  /** True when everything has reached Temporal. */
+  isIdle(): boolean;
   close(): void;
 }
 
@@ -99,6 +101,7 @@ export function createSignaller(
   return {
     wake: (ref, reason) => add(ref, [reason]),
     ensure,
+    isIdle: () => pending.size === 0 && inFlight.size === 0 && missing.size === 0 && !isEnsuring,
     close() {
       isClosed = true;
     },

@@ -14,7 +14,11 @@ const workflowsDirectory = join(dirname(dirname(fileURLToPath(import.meta.url)))
 export async function workflowBundle(cacheDirectory: string, logger: Logger): Promise<{ codePath: string }> {
   const codePath = join(cacheDirectory, `workflows-${await digestOfSources()}.js`);
   if (existsSync(codePath)) return { codePath };
-  const { code } = await bundleWorkflowCode({ workflowsPath: join(workflowsDirectory, `index.${extension}`), logger });
+  const { code } = await bundleWorkflowCode({
+    workflowsPath: join(workflowsDirectory, `index.${extension}`),
+    preloadModules: [join(workflowsDirectory, `preload.${extension}`)],
+    logger,
+  });
   await mkdir(cacheDirectory, { recursive: true });
   const partial = `${codePath}.${process.pid}`;
   await writeFile(partial, code);

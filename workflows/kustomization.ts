@@ -17,6 +17,8 @@ type KustomizationPass = Pass<KustomizationObservation>;
 export async function kustomization(input: ObjectInput): Promise<void> {
   /** Where the inventory is that a reconcile has applied and the status does not say yet. */
   let owed: { inventoryKey: string } | undefined;
+  /** What the reconcile under way has built, for the history of one that fails. */
+  let manifestsDigest: string | undefined;
 
   const kind: ReconciledKind<KustomizationObservation> = {
     observe: (ref, wakes) => quick.observeKustomization({ ref, wakes }),
@@ -24,6 +26,7 @@ export async function kustomization(input: ObjectInput): Promise<void> {
     async reconcile(pass) {
       const { ref, observation: o } = pass;
       owed = undefined;
+      manifestsDigest = undefined;
       if (!o.hasFinalizer) await quick.addFinalizer({ ref });
       if (o.obstacle) throw obstacleFailure(o.obstacle);
       if (!o.artifact) throw new Error('observation without obstacle has an artifact');
@@ -35,6 +38,7 @@ export async function kustomization(input: ObjectInput): Promise<void> {
 
       pass.phase('Building manifests');
       const built = o.built ?? (await shortStage('buildManifests', { ...subject, artifact }));
+      manifestsDigest = built.manifestsDigest;
 
       pass.phase(`Applying revision ${artifact.revision}`);
       const applied = await runStage('applyManifests', artifact.revision, {
@@ -44,7 +48,7 @@ export async function kustomization(input: ObjectInput): Promise<void> {
         isForced: o.isForced,
         timeoutMs: o.timeoutMs,
       });
-      owed = applied;
+      owed = { inventoryKey: applied.unprunedKey ?? applied.inventoryKey };
 
       pass.phase('Pruning what is gone from the source');
       const pruned = applied.staleCount > 0 ? await runStage('pruneInventory', `${applied.staleCount} stale`, {
@@ -53,12 +57,16 @@ export async function kustomization(input: ObjectInput): Promise<void> {
         timeoutMs: o.timeoutMs,
       }) : undefined;
 
+      if (pruned) owed = pruned;
       if (pruned && pruned.errors.length > 0) {
-        owed = pruned;
         throw ApplicationFailure.nonRetryable(pruned.errors.join('\n'), 'PruneFailed');
       }
 
       pass.phase(`Running health checks for revision ${artifact.revision}`);
+      if (!applied.isHealthy) {
+        // Contract 2.1, step 6: a reconcile that is seen to take long is Unknown, not the Ready of the one before.
+        await quick.reportProgress({ ref, message: `Running health checks for revision ${artifact.revision}` });
+      }
       const health = applied.isHealthy ? undefined : await watching.waitForHealth.executeWithOptions(
         { summary: artifact.revision },
         [{ ...subject, revision: artifact.revision, inventoryKey: applied.inventoryKey, timeoutMs: o.timeoutMs }],
@@ -71,7 +79,13 @@ export async function kustomization(input: ObjectInput): Promise<void> {
 
     reportFailure: (pass, failed) =>
       CancellationScope.nonCancellable(() =>
-        quick.reportKustomizationFailure({ ...reportOf(pass), failed, inventoryKey: owed?.inventoryKey }),
+        quick.reportKustomizationFailure({
+          ...reportOf(pass),
+          failed,
+          isSourceMissing: pass.observation.obstacle?.reason === 'ArtifactFailed',
+          manifestsDigest,
+          inventoryKey: owed?.inventoryKey,
+        }),
       ),
 
     async settleSuperseded(pass) {

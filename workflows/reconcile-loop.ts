@@ -11,6 +11,7 @@ import {
   log,
   setCurrentDetails,
   setHandler,
+  TimeoutFailure,
   upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
@@ -174,7 +175,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     try {
       return await running; // it may just have finished
     } catch (error) {
-      if (isCancellation(error)) return 'superseded';
+      if (isCancellation(error) || isTimeout(error)) return 'superseded';
       throw error;
     }
   };
@@ -278,6 +279,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     const taken = wakes;
     wakes = [];
     const nowMs = Date.now();
+    const driftBefore = drift;
     drift = countDrift(drift, taken, nowMs);
     const observation = await kind.observe(ref, taken);
     isSuspended = observation.isSuspended;
@@ -324,6 +326,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         // A run holds one reconcile: when this one has had its, the next gets a run of its own.
         if (hasRun) {
           wakes = mergeWakes(taken, wakes);
+          drift = driftBefore; // the next run counts these wakes
           await rollOver();
         }
         await attempt(passOf(decision.trigger), false);
@@ -331,6 +334,11 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     }
     say('waiting');
   }
+}
+
+/** A cancelled stage whose worker died meanwhile ends with its time-out. */
+function isTimeout(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
 }
 
 /** What a thrown stage failure says; anything that is no ApplicationFailure of ours is told as it is. */

@@ -1,11 +1,11 @@
 // Which changes of applied objects are somebody else's: these, and only these, wake the owner.
 import { compareResourceVersions } from '../../k8s/resource-version.ts';
-import { inventoryEntryOf, refOf, subjectOf } from '../../k8s/object.ts';
+import { inventoryEntryOf, type KubeObject, refOf, subjectOf } from '../../k8s/object.ts';
 import type { CacheEvent, WatchCache, WatchCaches } from '../../k8s/watch-cache.ts';
-import { isEntryInSync } from './fingerprint.ts';
+import { type AppliedEntry, fingerprintOf, isEntryInSync } from './fingerprint.ts';
 import { isLastWriteOurs, lastForeignManager } from './managed-fields.ts';
 import type { ApplyMemory } from './memory.ts';
-import { type ApplyOwner, ownerKey, ownerOf } from './owner.ts';
+import { type ApplyOwner, ownerKey, ownerNameLabel, ownerOf } from './owner.ts';
 
 /** A change that we did not make. */
 export interface ForeignChange {
@@ -40,18 +40,26 @@ export function classifyAppliedEvent(
   // The end of a deletion is an event of its own.
   if (deletionTimestamp || compareResourceVersions(resourceVersion, entry.resourceVersion) <= 0) return undefined;
   if (isEntryInSync(entry, object, isMetadataOnly)) return undefined;
+  // It differed before this event already: that was told then, and this one is about its status.
+  if (previous && isSameContent(entry, previous, object, isMetadataOnly)) return undefined;
   if (isLastWriteOurs(object)) {
     // Another worker applied it: what this process remembers is old.
     memory.drop(owner);
     return undefined;
   }
-  return { owner, kind: 'foreign-write', subject, manager: lastForeignManager(object) };
+  return { owner, kind: 'foreign-write', subject, manager: lastForeignManager(object, previous) };
+}
+
+function isSameContent(entry: AppliedEntry, a: KubeObject, b: KubeObject, isMetadataOnly: boolean): boolean {
+  // Against an older version than our last write nothing can be said: that one was not told.
+  if (compareResourceVersions(a.metadata.resourceVersion ?? '', entry.resourceVersion) <= 0) return false;
+  return fingerprintOf(a, entry, isMetadataOnly) === fingerprintOf(b, entry, isMetadataOnly);
 }
 
 /**
  * Watches all caches of applied objects and tells foreign changes. Events of an owner that is being applied are put
- * aside and judged when its apply has ended. `watchCache` has to be called for every cache that is opened; returns it
- * and the stop function.
+ * aside and judged when its apply has ended. Caches that are opened later are taken in by `refresh`, which is called
+ * whenever an apply of this process ends; what a cache already holds then is judged as well.
  */
 export function watchAppliedObjects(
   deps: { memory: ApplyMemory; caches: WatchCaches },
@@ -71,11 +79,10 @@ export function watchAppliedObjects(
     if (!owner) return;
     if (memory.isBusy(owner)) {
       const events = deferred.get(ownerKey(owner)) ?? new Map();
-      // The last event of an object says all.
-      events.set(`${cache.scope.resource.resource}.${cache.scope.resource.group}/${subjectOf(refOf(event.object))}`, {
-        cache,
-        event,
-      });
+      // The last event of an object says all, but not relative to the one before it, which nobody has judged.
+      const judged = event.type === 'DELETED' ? event : { type: event.type, object: event.object };
+      const { resource } = cache.scope;
+      events.set(`${resource.group}/${subjectOf(refOf(event.object))}`, { cache, event: judged });
       deferred.set(ownerKey(owner), events);
       return;
     }
@@ -87,12 +94,17 @@ export function watchAppliedObjects(
     const events = deferred.get(ownerKey(owner));
     deferred.delete(ownerKey(owner));
     for (const { cache, event } of events?.values() ?? []) handle(cache, event);
+    refresh();
   });
 
   function refresh(): void {
     for (const cache of caches.opened()) {
-      const isApplied = cache.scope.labelSelector !== undefined;
-      if (isApplied && !subscriptions.has(cache)) subscriptions.set(cache, cache.subscribe((event) => handle(cache, event)));
+      if (cache.scope.labelSelector !== ownerNameLabel || subscriptions.has(cache)) continue;
+      subscriptions.set(
+        cache,
+        cache.subscribe((event) => handle(cache, event)),
+      );
+      for (const object of cache.list()) handle(cache, { type: 'MODIFIED', object });
     }
   }
 

@@ -2,7 +2,14 @@
 // the artifact store. Status is not written here.
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { KubeClient } from '../../k8s/client.ts';
-import { type Change, type ChangeAction, changeActions, type InventoryEntry, type KubeObject, type NamespacedName } from '../../k8s/object.ts';
+import {
+  type Change,
+  type ChangeAction,
+  changeActions,
+  type InventoryEntry,
+  type KubeObject,
+  type NamespacedName,
+} from '../../k8s/object.ts';
 import { parseDuration } from '../../k8s/duration.ts';
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
 import type { ArtifactStore } from '../artifact/artifact.ts';
@@ -13,6 +20,7 @@ import type { CommonMetadata } from './normalise.ts';
 import type { IgnoreSpec } from './ignore-rules.ts';
 import { applyKeyOf, inventoryDigest, ownerOfKustomization } from './in-sync.ts';
 import { readInventory, writeInventory } from './inventory-blob.ts';
+import { createApplyJournals } from './journal.ts';
 import type { ApplyMemory } from './memory.ts';
 import { awaitGone, pruneInventory, staleEntries } from './prune.ts';
 import { joinErrors } from './refusals.ts';
@@ -53,8 +61,10 @@ export interface ApplyManifestsOutput {
   /** For `readInventory`. */
   inventoryKey: string;
   inventoryCount: number;
-  /** How many objects of the status' inventory the new one does not have. */
+  /** How many objects that were applied before the new inventory does not have; 0 without `spec.prune`. */
   staleCount: number;
+  /** With stale objects: the inventory as it is until they are pruned. */
+  unprunedKey?: string;
   waitForCount: number;
   takenOver: Array<{ subject: string; from: string }>;
   drifted: string[];
@@ -90,6 +100,7 @@ const heartbeatEveryMs = 1_000;
 
 /** The activities; see {@link ApplyActivitiesDeps}. */
 export function createApplyActivities(deps: ApplyActivitiesDeps) {
+  const journals = createApplyJournals(deps.store);
   return {
     /**
      * Applies built manifests. Fails with ReconciliationFailed (all errors, and the changes made before them); the
@@ -100,8 +111,11 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       const owner = ownerOfKustomization(kustomization);
       const objects = await deps.manifests(input.manifestsDigest);
       const memory = await deps.memory.load(owner);
-      const before = memory.applyKey;
+      const listed = inventoryOf(kustomization);
+      const journal = await journals.open(owner, listed);
+      const before = { applyKey: memory.applyKey, entries: new Map(memory.entries) };
       const end = deps.memory.begin(owner);
+      const beat = startBeating('applied');
       memory.applyKey = '';
       try {
         const result = await applyManifests({
@@ -112,17 +126,27 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           memory,
           options: { ...deps.options, ...optionsOf(kustomization), isForced: input.isForced },
           signal: deadline(input.timeoutMs),
-          onProgress: beat('applied'),
+          onProgress: beat.onProgress,
+          onWrite: async (entries) => {
+            // A worker that dies from here on must not leave a memory behind that says all was complete.
+            if ((await journal.add(entries)) && before.applyKey) await deps.memory.save(owner);
+          },
         });
         memory.applyKey = applyKeyOf(kustomization, input.manifestsDigest);
         memory.inventoryDigest = inventoryDigest(result.inventory);
-        const didNothing = result.changes.every(({ action }) => action === 'unchanged' || action === 'skipped');
-        if (!didNothing || before !== memory.applyKey || input.isForced) await deps.memory.save(owner);
+        const isNew = before.applyKey !== memory.applyKey || hasChanged(before.entries, memory.entries);
+        if (isNew) await deps.memory.save(owner);
+        const applied = [...listed, ...journal.entries()];
+        const stale = specOf(kustomization).prune ? staleEntries(applied, result.inventory) : [];
+        const unpruned = [...result.inventory, ...stale];
+        // Without prune, what left the source is forgotten (contract 2.1, "inventory").
+        await journal.keep(unpruned);
         return {
           changes: summarise(result.changes),
           inventoryKey: await writeInventory(deps.store, owner, result.inventory),
           inventoryCount: result.inventory.length,
-          staleCount: staleEntries(inventoryOf(kustomization), result.inventory).length,
+          staleCount: stale.length,
+          unprunedKey: stale.length > 0 ? await writeInventory(deps.store, owner, unpruned) : undefined,
           waitForCount: result.waitFor.length,
           takenOver: result.takenOver.slice(0, maxLines),
           drifted: shorten(result.drifted),
@@ -131,17 +155,21 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
         await deps.memory.save(owner).catch(() => {});
         throw asFailure(error, input.timeoutMs);
       } finally {
+        beat.stop();
         end();
       }
     },
 
-    /** Deletes what the status' inventory has and the new one has not. Errors are values: the survivors stay listed. */
+    /** Deletes what was applied before and the new inventory has not. Errors are values: the survivors stay listed. */
     async pruneInventory(input: PruneInventoryInput): Promise<PruneInventoryOutput> {
       const kustomization = await mustFind(deps, input.kustomization);
       const owner = ownerOfKustomization(kustomization);
       const current = await readInventory(deps.store, input.inventoryKey);
-      const stale = staleEntries(inventoryOf(kustomization), current);
+      const listed = inventoryOf(kustomization);
+      const journal = await journals.open(owner, listed);
+      const stale = staleEntries([...listed, ...journal.entries()], current);
       const end = deps.memory.begin(owner);
+      const beat = startBeating('pruned');
       try {
         const { changes, survivors, errors } = await pruneInventory({
           client: await clientOf(deps, kustomization),
@@ -151,8 +179,9 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           concurrency: deps.options?.concurrency,
           customStageKinds: deps.options?.customStageKinds,
           signal: deadline(input.timeoutMs),
-          onProgress: beat('pruned'),
+          onProgress: beat.onProgress,
         });
+        await journal.keep([...current, ...survivors]);
         const inventoryKey =
           survivors.length > 0
             ? await writeInventory(deps.store, owner, [...current, ...survivors])
@@ -162,6 +191,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       } catch (error) {
         throw asFailure(error, input.timeoutMs, 'PruneFailed');
       } finally {
+        beat.stop();
         end();
       }
     },
@@ -176,13 +206,19 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       if (!kustomization) return nothing;
       const owner = ownerOfKustomization(kustomization);
       const spec = specOf(kustomization);
-      const entries = inventoryOf(kustomization);
+      const listed = inventoryOf(kustomization);
+      const journal = await journals.open(owner, listed);
+      const entries = [...listed, ...journal.entries()];
       const policy = spec.deletionPolicy ?? 'MirrorPrune';
       const isOrphaned = policy === 'Orphan' || (policy === 'MirrorPrune' && !spec.prune);
       const end = deps.memory.begin(owner);
+      const beat = startBeating('deleted');
       try {
         await deps.memory.remove(owner).catch(() => {});
-        if (isOrphaned || spec.suspend || entries.length === 0) return nothing;
+        if (isOrphaned || spec.suspend || entries.length === 0) {
+          await journal.keep([]);
+          return nothing;
+        }
         let client: KubeClient;
         try {
           client = await clientOf(deps, kustomization);
@@ -192,19 +228,24 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
         }
         const signal = Context.current().cancellationSignal;
         const request = { client, caches: deps.cachesFor(kustomization), owner, stale: entries, signal };
-        const { changes, errors, deleted } = await pruneInventory({ ...request, ...deps.options, onProgress: beat('deleted') });
+        const { changes, errors, deleted } = await pruneInventory({
+          ...request,
+          ...deps.options,
+          onProgress: beat.onProgress,
+        });
         if (errors.length > 0) throw joinErrors(errors, summarise(changes).lines, 'PruneFailed');
+        await journal.keep([]);
         const told: string[] = [];
         if (policy === 'WaitForTermination') {
-          const beating = setInterval(beatNow, heartbeatEveryMs, 'waiting for termination');
           const timeoutMs = finalizeTimeoutMs(spec);
-          const left = await awaitGone(request, deleted, timeoutMs).finally(() => clearInterval(beating));
+          const left = await awaitGone(request, deleted, timeoutMs);
           if (left.length > 0) told.push(`not gone after ${timeoutMs / 1000}s: ${left.slice(0, 20).join(', ')}`);
         }
         return { changes: summarise(changes), errors: told };
       } catch (error) {
         throw asFailure(error, 0, 'PruneFailed');
       } finally {
+        beat.stop();
         end();
       }
     },
@@ -226,7 +267,7 @@ interface KustomizationSpec {
 }
 
 function specOf(kustomization: KubeObject): KustomizationSpec {
-  return (kustomization.spec ?? {}) as KustomizationSpec;
+  return kustomization.spec ?? {};
 }
 
 function optionsOf(kustomization: KubeObject): Partial<ApplyOptions> {
@@ -236,6 +277,11 @@ function optionsOf(kustomization: KubeObject): Partial<ApplyOptions> {
 
 function inventoryOf(kustomization: KubeObject): InventoryEntry[] {
   return (kustomization.status as { inventory?: { entries?: InventoryEntry[] } } | undefined)?.inventory?.entries ?? [];
+}
+
+/** Entries are replaced and never changed, so comparing them by identity is enough. */
+function hasChanged(before: ReadonlyMap<string, unknown>, after: ReadonlyMap<string, unknown>): boolean {
+  return before.size !== after.size || [...after].some(([id, entry]) => before.get(id) !== entry);
 }
 
 async function mustFind(deps: ApplyActivitiesDeps, ref: NamespacedName): Promise<KubeObject> {
@@ -263,27 +309,33 @@ function deadline(timeoutMs: number): AbortSignal {
   return AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(timeoutMs)]);
 }
 
-/** Heartbeats with how far the work is, at most once a second. */
-function beat(verb: string): (done: number, total: number) => void {
-  let lastAt = 0;
-  return (done, total) => {
-    if (Date.now() - lastAt < heartbeatEveryMs) return;
-    lastAt = Date.now();
-    beatNow(`${verb} ${done} of ${total}`);
+/** Heartbeats once a second with how far the work is, also while it waits, until it is stopped. */
+function startBeating(verb: string): { onProgress(done: number, total: number): void; stop(): void } {
+  const context = Context.current();
+  let cursor = verb;
+  const timer = setInterval(() => context.heartbeat(cursor), heartbeatEveryMs);
+  return {
+    onProgress: (done, total) => {
+      cursor = `${verb} ${done} of ${total}`;
+    },
+    stop: () => clearInterval(timer),
   };
 }
 
-function beatNow(cursor: string): void {
-  Context.current().heartbeat(cursor);
-}
-
-function asFailure(error: unknown, timeoutMs: number, reason: 'ReconciliationFailed' | 'PruneFailed' = 'ReconciliationFailed'): unknown {
+function asFailure(
+  error: unknown,
+  timeoutMs: number,
+  reason: 'ReconciliationFailed' | 'PruneFailed' = 'ReconciliationFailed',
+): unknown {
   if (Context.current().cancellationSignal.aborted) {
     const { reason: cause } = Context.current().cancellationSignal;
     return cause instanceof CancelledFailure ? cause : new CancelledFailure('cancelled');
   }
   if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return failure(reason, `not finished after ${timeoutMs / 1000}s: raise spec.timeout or see the API server's latency`);
+    return failure(
+      reason,
+      `not finished after ${timeoutMs / 1000}s: raise spec.timeout or see the API server's latency`,
+    );
   }
   return error instanceof Error && error.name === 'ApplicationFailure'
     ? error
@@ -294,12 +346,16 @@ function asFailure(error: unknown, timeoutMs: number, reason: 'ReconciliationFai
 export function summarise(changes: readonly Change[]): ChangeSummary {
   const counts = Object.fromEntries(changeActions.map((action) => [action, 0])) as Record<ChangeAction, number>;
   for (const { action } of changes) counts[action]++;
-  const told = changes.filter(({ action }) => action !== 'unchanged').map(({ subject, action }) => `${subject} ${action}`);
+  const told = changes
+    .filter(({ action }) => action !== 'unchanged')
+    .map(({ subject, action }) => `${subject} ${action}`);
   return { counts, lines: shorten(told) };
 }
 
 function shorten(lines: readonly string[]): string[] {
-  const shown = lines.slice(0, maxLines).map((line) => (line.length > maxLineLength ? `${line.slice(0, maxLineLength)}…` : line));
+  const shown = lines
+    .slice(0, maxLines)
+    .map((line) => (line.length > maxLineLength ? `${line.slice(0, maxLineLength)}…` : line));
   if (lines.length > maxLines) shown.push(`and ${lines.length - maxLines} more`);
   return shown;
 }

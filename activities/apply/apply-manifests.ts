@@ -159,7 +159,8 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
 
   function noteTakeover(item: ApplyItem, live: KubeObject): void {
     const from = ownerOf(live);
-    if (from && !isOwnedBy(live, owner)) takenOver.push({ subject: item.subject, from: `${from.namespace}/${from.name}` });
+    if (from && !isOwnedBy(live, owner))
+      takenOver.push({ subject: item.subject, from: `${from.namespace}/${from.name}` });
   }
 
   function noteDrift(item: ApplyItem, live: KubeObject, paths: string[]): void {
@@ -172,13 +173,14 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
     // From here until the answer nobody knows what is stored.
     memory.entries.delete(item.id);
     const live = await writeObject(item, result, client, options, signal);
-    remember(item, live);
+    remember(item, live, isCreateOnly(item.desired) ? 'present' : undefined);
     finish(item, result.action === 'created' ? 'created' : 'configured');
   }
 
   /** Writes what differs, one rank of kinds after the other. */
   async function writeAll(stage: readonly ApplyItem[]): Promise<ApplyItem[]> {
     const pending = stage.filter((item) => !item.outcome && item.check);
+    if (pending.length > 0) await request.onWrite?.(pending.map((item) => inventoryEntryOf(item.ref)));
     for (const rank of groupBy(pending, (item) => kindRank(item.ref.kind))) {
       const run = (item: ApplyItem) => write(item, item.check as Check);
       const outcomes = await runConcurrently(rank, options.concurrency, run, { signal, stopOnError: true });
@@ -196,7 +198,8 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
     const cached = item.cache?.isSynced ? item.cache.get(item.ref.namespace, item.ref.name) : undefined;
     const entry = memory.entries.get(item.id);
     if (!cached || !entry || entry.skip || item.ignored.length > 0 || !isOwnedBy(cached, owner)) return false;
-    if (cached.metadata.deletionTimestamp || isCreateOnly(item.desired, cached) || isApplyDisabled(cached)) return false;
+    if (cached.metadata.deletionTimestamp || isCreateOnly(item.desired, cached) || isApplyDisabled(cached))
+      return false;
     // Only when the manifest changed: an object that somebody else changed is compared, so that it can be said how.
     const isBehind = compareResourceVersions(cached.metadata.resourceVersion ?? '', entry.resourceVersion) < 0;
     if (isBehind || entry.desiredDigest === item.desiredDigest) return false;
@@ -225,12 +228,25 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
     const written: ApplyItem[] = [];
     for (const [index, stage] of stages.entries()) {
       const isKindNew = (item: ApplyItem): boolean => written.some((crd) => isCustomKindOf(crd.desired, item.ref));
-      await checkAll(stage.filter((item) => !item.outcome && !item.check), isKindNew, () => false);
+      await checkAll(
+        stage.filter((item) => !item.outcome && !item.check),
+        isKindNew,
+        () => false,
+      );
       const pending = stage.filter((item) => !item.outcome);
-      const later = stages.slice(index + 1).flat().filter((item) => !item.outcome && !item.check);
+      const later = stages
+        .slice(index + 1)
+        .flat()
+        .filter((item) => !item.outcome && !item.check);
       if (pending.length > 0 && later.length > 0) {
-        const askable = later.filter((item) => !pending.some((one) => isPrerequisite(one, item)) && !isUnknown(item, later));
-        await checkAll(askable, () => false, (error) => !isFinal(error));
+        const askable = later.filter(
+          (item) => !pending.some((one) => isPrerequisite(one, item)) && !isUnknown(item, later),
+        );
+        await checkAll(
+          askable,
+          () => false,
+          (error) => !isFinal(error),
+        );
       }
       written.push(...(await writeAll(stage)));
       await awaitUsable(client, pending, owner, options.readyTimeoutMs, signal).catch((error: unknown) => {
@@ -243,7 +259,11 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
   try {
     items = itemsOf(request.objects, owner, options, compileIgnoreRules(options.ignore));
     for (const item of items) await resolveResource(item, client);
-    items.sort((a, b) => stageOf(a.ref, options.customStageKinds) - stageOf(b.ref, options.customStageKinds) || compareForApply(a.ref, b.ref));
+    items.sort(
+      (a, b) =>
+        stageOf(a.ref, options.customStageKinds) - stageOf(b.ref, options.customStageKinds) ||
+        compareForApply(a.ref, b.ref),
+    );
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof KubeApiError) fail([new ObjectError('', `API discovery failed: ${messageOf(error)}`, error)]);

@@ -52,6 +52,8 @@ export interface ApplyRequest {
   signal?: AbortSignal;
   /** Called after each step with the number of objects that are through. */
   onProgress?(done: number, total: number): void;
+  /** Called with what is about to be written, before each stage's first write, which waits for it. */
+  onWrite?(entries: InventoryEntry[]): Promise<void>;
 }
 
 export interface ApplyResult {

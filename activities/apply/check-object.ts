@@ -9,6 +9,8 @@ import { applyManager } from './managed-fields.ts';
 import { isImmutable, objectError } from './refusals.ts';
 import { isApplyDisabled, isCreateOnly, isForceEnabled, isMerge } from './selectors.ts';
 
+const maxDryRuns = 3;
+
 /** What is to be done with an object; throws an `ObjectError` when the server refuses it. Nothing is written. */
 export async function checkObject(
   item: ApplyItem,
@@ -23,16 +25,23 @@ export async function checkObject(
     if (live) return { action: 'skipped', skip: 'present', live };
   }
   let dryRun: KubeObject;
-  try {
-    dryRun = await client.apply(desired, { fieldManager: applyManager, force: true, dryRun: true, signal });
-  } catch (error) {
-    signal?.throwIfAborted();
-    return checkRefused(item, client, options, error, signal);
+  let live: KubeObject | undefined;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      dryRun = await client.apply(desired, { fieldManager: applyManager, force: true, dryRun: true, signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      return checkRefused(item, client, options, error, signal);
+    }
+    // Nothing is stored of an object that would be created, so it has no version.
+    const version = dryRun.metadata.resourceVersion;
+    if (!version) return { action: 'created' };
+    if (live?.metadata.resourceVersion === version) break;
+    live = liveInCache(item, dryRun) ?? (await client.get(ref, { signal }));
+    if (!live) return { action: 'created' };
+    // A controller that writes in between would look like drift; for one that always does, an apply does no harm.
+    if (live.metadata.resourceVersion === version || attempt >= maxDryRuns) break;
   }
-  // Nothing is stored of an object that would be created, so it has no version.
-  if (!dryRun.metadata.resourceVersion) return { action: 'created' };
-  const live = liveInCache(item, dryRun) ?? (await client.get(ref, { signal }));
-  if (!live) return { action: 'created' };
   if (isApplyDisabled(live)) return { action: 'skipped', skip: 'live', live };
   if (isCreateOnly(live)) return { action: 'skipped', skip: 'present', live };
   const isCleanup = !isMerge(desired, live) && needsCleanup(live, options.overrideManagers);

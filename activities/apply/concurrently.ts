@@ -10,7 +10,7 @@ export async function runConcurrently<T, R>(
   run: (item: T) => Promise<R>,
   options: { signal?: AbortSignal; stopOnError?: boolean } = {},
 ): Promise<Array<PromiseSettledResult<R> | undefined>> {
-  const outcomes: Array<PromiseSettledResult<R> | undefined> = new Array(items.length).fill(undefined);
+  const outcomes: Array<PromiseSettledResult<R> | undefined> = Array.from(items, () => undefined);
   let next = 0;
   let hasFailed = false;
   async function work(): Promise<void> {

@@ -19,7 +19,11 @@ test.each<[string, 'Apply' | 'Update', string, boolean]>([
 });
 
 function live(managedFields: ManagedFieldsEntry[], metadata: Partial<KubeObject['metadata']> = {}): KubeObject {
-  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', resourceVersion: '7', managedFields, ...metadata } };
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'x', resourceVersion: '7', managedFields, ...metadata },
+  };
 }
 
 const ours: ManagedFieldsEntry = {

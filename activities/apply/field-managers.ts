@@ -47,7 +47,8 @@ export function cleanupPatch(live: KubeObject, overrides: readonly string[] = []
   const { managedFields = [], annotations, labels, resourceVersion } = live.metadata;
   const patch: PatchOperation[] = [{ op: 'replace', path: '/metadata/resourceVersion', value: resourceVersion }];
   for (const key of staleAnnotations) {
-    if (annotations?.[key] !== undefined) patch.push({ op: 'remove', path: `/metadata/annotations/${escapeStep(key)}` });
+    if (annotations?.[key] !== undefined)
+      patch.push({ op: 'remove', path: `/metadata/annotations/${escapeStep(key)}` });
   }
   for (const key of staleLabels) {
     if (labels?.[key] !== undefined) patch.push({ op: 'remove', path: `/metadata/labels/${escapeStep(key)}` });

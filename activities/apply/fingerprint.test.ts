@@ -70,7 +70,12 @@ test.each<[string, Partial<AppliedEntry>, KubeObject | undefined, boolean]>([
   ['the same object', {}, deployment, true],
   ['no object', {}, undefined, false],
   ['a cache that is behind our write', { resourceVersion: '100' }, deployment, false],
-  ['an object that is being deleted', {}, { ...deployment, metadata: { ...deployment.metadata, deletionTimestamp: 'x' } }, false],
+  [
+    'an object that is being deleted',
+    {},
+    { ...deployment, metadata: { ...deployment.metadata, deletionTimestamp: 'x' } },
+    false,
+  ],
   ['another fingerprint', { fingerprint: 'x' }, deployment, false],
   ['a field manager to clean up', {}, edited, false],
   ['a field manager that may stay', {}, merged, true],

@@ -42,7 +42,13 @@ test('adopts the live value, and leaves a path to another applier', () => {
     },
     spec: { replicas: 7, paused: true },
   };
-  expect(adoptIgnored(web, live, [['spec', 'replicas'], ['spec', 'paused'], ['spec', 'none']]).spec).toEqual({
+  expect(
+    adoptIgnored(web, live, [
+      ['spec', 'replicas'],
+      ['spec', 'paused'],
+      ['spec', 'none'],
+    ]).spec,
+  ).toEqual({
     paused: true,
   });
   expect(web.spec).toEqual({ replicas: 2, paused: false });

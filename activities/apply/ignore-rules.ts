@@ -66,7 +66,11 @@ function compilePattern(pattern: string): RegExp {
  * The desired object as it is sent when it has to be applied anyway: an ignored path that another applier owns is left
  * to it, any other takes the live value, so that the apply reverts neither.
  */
-export function adoptIgnored(desired: KubeObject, live: KubeObject, ignored: ReadonlyArray<readonly string[]>): KubeObject {
+export function adoptIgnored(
+  desired: KubeObject,
+  live: KubeObject,
+  ignored: ReadonlyArray<readonly string[]>,
+): KubeObject {
   if (ignored.length === 0) return desired;
   const copy = structuredClone(desired);
   for (const steps of ignored) {

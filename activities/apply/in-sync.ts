@@ -40,8 +40,18 @@ export async function isInSync(
 ): Promise<boolean> {
   const owner = ownerOfKustomization(kustomization);
   if (deps.memory.isBusy(owner)) return false;
-  const memory = await deps.memory.load(owner);
-  if (!memory.applyKey || memory.applyKey !== applyKeyOf(kustomization, manifestsDigest)) return false;
+  const { applyKey } = await deps.memory.load(owner);
+  if (applyKey !== applyKeyOf(kustomization, manifestsDigest)) return false;
+  return await isAsApplied(kustomization, deps);
+}
+
+/** True when every live object is as the last complete apply left it, whatever is wanted by now; see {@link isInSync}. */
+export async function isAsApplied(
+  kustomization: KubeObject,
+  deps: { memory: ApplyMemory; caches: WatchCaches; overrideManagers?: readonly string[] },
+): Promise<boolean> {
+  const memory = await deps.memory.load(ownerOfKustomization(kustomization));
+  if (!memory.applyKey) return false;
   const status = kustomization.status as { inventory?: { entries?: InventoryEntry[] } } | undefined;
   if (memory.inventoryDigest !== inventoryDigest(status?.inventory?.entries ?? [])) return false;
 

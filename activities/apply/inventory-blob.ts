@@ -8,7 +8,11 @@ import { type ApplyOwner, ownerKey } from './owner.ts';
 type Blobs = Pick<ArtifactStore, 'readBlob' | 'writeBlob' | 'removeBlob'>;
 
 /** Writes an owner's inventory and gives its key, which changes with its content. */
-export async function writeInventory(store: Blobs, owner: ApplyOwner, entries: readonly InventoryEntry[]): Promise<string> {
+export async function writeInventory(
+  store: Blobs,
+  owner: ApplyOwner,
+  entries: readonly InventoryEntry[],
+): Promise<string> {
   const text = JSON.stringify(entries);
   const digest = createHash('sha256').update(text).digest('hex');
   const key = `inventory/${ownerKey(owner)}/${digest}.json`;
@@ -16,11 +20,18 @@ export async function writeInventory(store: Blobs, owner: ApplyOwner, entries: r
   return key;
 }
 
-/** Reads an inventory by its key. Fails with StorageOperationFailed when it is not there. */
+/** Reads an inventory by its key. Fails with StorageOperationFailed when it is not there, or damaged. */
 export async function readInventory(store: Blobs, key: string): Promise<InventoryEntry[]> {
   const blob = await store.readBlob(key);
   if (!blob) {
-    throw failure('StorageOperationFailed', `inventory "${key}" is not in the artifact store: apply again to have it written`);
+    throw failure(
+      'StorageOperationFailed',
+      `inventory "${key}" is not in the artifact store: apply again to have it written`,
+    );
   }
-  return JSON.parse(Buffer.from(blob).toString('utf8')) as InventoryEntry[];
+  try {
+    return JSON.parse(Buffer.from(blob).toString('utf8')) as InventoryEntry[];
+  } catch (cause) {
+    throw failure('StorageOperationFailed', `inventory "${key}" is damaged: apply again to have it written`, { cause });
+  }
 }

@@ -8,7 +8,14 @@ function withManagers(managedFields: ManagedFieldsEntry[]): KubeObject {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
     metadata: { name: 'web', managedFields },
-    spec: { replicas: 1, containers: [{ name: 'a', image: 'x' }, { name: 'b', image: 'y' }], args: ['p', 'q'] },
+    spec: {
+      replicas: 1,
+      containers: [
+        { name: 'a', image: 'x' },
+        { name: 'b', image: 'y' },
+      ],
+      args: ['p', 'q'],
+    },
   };
 }
 
@@ -26,6 +33,13 @@ test.each<[string, ManagedFieldsEntry[], string | undefined, boolean]>([
 ])('tells the last writer of %s', (_, entries, foreign, isOursLast) => {
   expect(lastForeignManager(withManagers(entries))).toBe(foreign);
   expect(isLastWriteOurs(withManagers(entries))).toBe(isOursLast);
+});
+
+test('tells of two writers of one second the one who came', () => {
+  const sameSecond = { ...scaler, time: kubectl.time };
+  const before = withManagers([kubectl, ours]);
+  expect(lastForeignManager(withManagers([kubectl, sameSecond, ours]), before)).toBe('scaler');
+  expect(lastForeignManager(withManagers([sameSecond, kubectl, ours]), before)).toBe('scaler');
 });
 
 test.each<[string, boolean]>([

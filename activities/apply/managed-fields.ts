@@ -9,9 +9,19 @@ export function isOurs(entry: ManagedFieldsEntry): boolean {
   return entry.manager === applyManager && entry.operation === 'Apply' && !entry.subresource;
 }
 
-/** The manager that wrote last, outside of subresources and not counting us; undefined when nobody else did. */
-export function lastForeignManager(object: KubeObject): string | undefined {
-  return newest((object.metadata.managedFields ?? []).filter((entry) => !entry.subresource && !isOurs(entry)))?.manager;
+/**
+ * The manager that wrote last, outside of subresources and not counting us; undefined when nobody else did. Times have a
+ * resolution of a second, so an entry that `previous` did not have yet goes before all others.
+ */
+export function lastForeignManager(object: KubeObject, previous?: KubeObject): string | undefined {
+  const entries = (object.metadata.managedFields ?? []).filter((entry) => !entry.subresource && !isOurs(entry));
+  const known = new Set((previous?.metadata.managedFields ?? []).map(entryKey));
+  const added = previous ? entries.filter((entry) => !known.has(entryKey(entry))) : [];
+  return newest(added.length > 0 ? added : entries)?.manager;
+}
+
+function entryKey(entry: ManagedFieldsEntry): string {
+  return [entry.manager, entry.operation, entry.subresource, entry.time].join('|');
 }
 
 /** True when our own apply is newer than every other write: then the last change of the object was ours. */

@@ -60,7 +60,10 @@ test.each<[string, string, string[]]>([
     path.reduceRight((inner: object, step) => ({ [step]: inner }), { containers: [{ name: 'c', ports }] });
   const given = wrap([{ containerPort: 1 }, { containerPort: 2, protocol: 'UDP' }]);
   expect(normalised({ apiVersion, kind, ...given })).toMatchObject(
-    wrap([{ containerPort: 1, protocol: 'TCP' }, { containerPort: 2, protocol: 'UDP' }]),
+    wrap([
+      { containerPort: 1, protocol: 'TCP' },
+      { containerPort: 2, protocol: 'UDP' },
+    ]),
   );
 });
 

@@ -60,7 +60,10 @@ export function compareForApply(a: ObjectRef, b: ObjectRef): number {
 }
 
 /** The objects as stages, each in order; a stage without objects is left out. */
-export function splitIntoStages(objects: readonly KubeObject[], customStageKinds: readonly string[] = []): KubeObject[][] {
+export function splitIntoStages(
+  objects: readonly KubeObject[],
+  customStageKinds: readonly string[] = [],
+): KubeObject[][] {
   const stages: KubeObject[][] = [[], [], [], []];
   for (const object of objects) stages[stageOf(refOf(object), customStageKinds)]?.push(object);
   for (const stage of stages) stage.sort((a, b) => compareForApply(refOf(a), refOf(b)));

@@ -11,7 +11,7 @@ import {
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
 import { awaitObjects } from './await-objects.ts';
 import { appliedScope } from './cache-scope.ts';
-import { errorsOf, runConcurrently } from './concurrently.ts';
+import { runConcurrently } from './concurrently.ts';
 import { deletionGroups } from './order.ts';
 import { type ApplyOwner, isOwnedBy, ownerNameLabel, ownerNamespaceLabel } from './owner.ts';
 import { objectError } from './refusals.ts';
@@ -99,21 +99,21 @@ export async function awaitGone(
   const labelSelector = `${ownerNameLabel}=${owner.name},${ownerNamespaceLabel}=${owner.namespace}`;
   const uids = new Map(deleted.map(({ ref, uid }) => [subjectOf(ref), uid]));
   const byResource = Map.groupBy(deleted, ({ resource }) => `${resource.group}/${resource.resource}`);
-  const left = await runConcurrently([...byResource.values()], byResource.size || 1, async (group) =>
-    awaitObjects({
-      client,
-      resource: (group[0] as PruneResult['deleted'][number]).resource,
-      refs: group.map(({ ref }) => ref),
-      labelSelector,
-      metadataOnly: true,
-      isDone: (object, ref) => !object || object.metadata.uid !== uids.get(subjectOf(ref)),
-      timeoutMs,
-      signal,
-    }),
+  const left = await Promise.all(
+    [...byResource.values()].map((group) =>
+      awaitObjects({
+        client,
+        resource: (group[0] as PruneResult['deleted'][number]).resource,
+        refs: group.map(({ ref }) => ref),
+        labelSelector,
+        metadataOnly: true,
+        isDone: (object, ref) => !object || object.metadata.uid !== uids.get(subjectOf(ref)),
+        timeoutMs,
+        signal,
+      }),
+    ),
   );
-  const [error] = errorsOf(left);
-  if (error) throw error;
-  return left.flatMap((outcome) => (outcome?.status === 'fulfilled' ? outcome.value.map(subjectOf) : []));
+  return left.flat().map(subjectOf);
 }
 
 /** The resource in the inventory's version, or in any that is still served. */
@@ -123,7 +123,11 @@ async function resourceOf(client: KubeClient, ref: ObjectRef): Promise<ResourceI
 }
 
 /** The live metadata: from the cache when it has the object (the uid guards the delete), else from the server. */
-async function findLive(ref: ObjectRef, resource: ResourceInfo, request: PruneRequest): Promise<KubeObject | undefined> {
+async function findLive(
+  ref: ObjectRef,
+  resource: ResourceInfo,
+  request: PruneRequest,
+): Promise<KubeObject | undefined> {
   const cache = request.caches?.open(appliedScope(resource));
   const cached = cache?.isSynced ? cache.get(ref.namespace, ref.name) : undefined;
   return cached ?? request.client.get(ref, { metadataOnly: true, signal: request.signal });

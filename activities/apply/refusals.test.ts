@@ -2,7 +2,14 @@ import { ApplicationFailure } from '@temporalio/common';
 import { expect, test } from 'vitest';
 import { KubeApiError } from '../../k8s/client.ts';
 import type { KubeObject } from '../../k8s/object.ts';
-import { isDefinitive, isImmutable, isTransientRefusal, joinErrors, maskSecretValues, objectError } from './refusals.ts';
+import {
+  isDefinitive,
+  isImmutable,
+  isTransientRefusal,
+  joinErrors,
+  maskSecretValues,
+  objectError,
+} from './refusals.ts';
 
 const configMap: KubeObject = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'x', namespace: 'a' } };
 
@@ -10,7 +17,13 @@ test.each<[string, number, string, string, { immutable?: boolean; transient?: bo
   ['a conflict', 409, 'Conflict', 'x', { immutable: true }],
   ['an invalid object', 422, 'Invalid', 'x', { immutable: true, definitive: true }],
   ['an immutable field by message', 403, 'Forbidden', 'updates to a: immutable field', { immutable: true }],
-  ['a schema error', 500, '', 'failed to create typed patch object (a/b): .spec.x: field not declared', { definitive: true }],
+  [
+    'a schema error',
+    500,
+    '',
+    'failed to create typed patch object (a/b): .spec.x: field not declared',
+    { definitive: true },
+  ],
   ['a trouble of the server', 500, 'InternalError', 'etcdserver: leader changed', { transient: true }],
   ['no answer', 0, 'ECONNRESET', 'x', { transient: true }],
   ['throttling', 429, 'TooManyRequests', 'x', { transient: true }],

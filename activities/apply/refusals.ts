@@ -69,7 +69,8 @@ export function objectError(
 function nextStep(error: unknown, mayForce: boolean): string {
   if (!(error instanceof KubeApiError)) return '';
   if (error.reason === 'NoKindMatch') return 'install its CustomResourceDefinition first, or add it to the source';
-  if (error.status === 404 && /^namespaces /.test(error.message)) return 'create the namespace or add it to the source';
+  if (error.status === 404 && error.message.startsWith('namespaces '))
+    return 'create the namespace or add it to the source';
   if (mayForce && /immutable/i.test(error.message)) {
     return 'to have it deleted and created again, set the annotation "kustomize.toolkit.fluxcd.io/force: enabled"';
   }
@@ -95,11 +96,13 @@ const shortestMaskedValue = 3;
 /** A message about a Secret without any of its values: some refusals of the server quote the object. */
 export function maskSecretValues(object: KubeObject, message: string): string {
   if (object.kind !== 'Secret') return message;
-  const values = [object.data, object.stringData].flatMap(stringsIn).flatMap((value) => [
-    value,
-    Buffer.from(value, 'base64').toString('utf8'),
-    Buffer.from(value, 'utf8').toString('base64'),
-  ]);
+  const values = [object.data, object.stringData]
+    .flatMap(stringsIn)
+    .flatMap((value) => [
+      value,
+      Buffer.from(value, 'base64').toString('utf8'),
+      Buffer.from(value, 'utf8').toString('base64'),
+    ]);
   let masked = message;
   for (const value of values.sort((a, b) => b.length - a.length)) {
     if (value.length < shortestMaskedValue) continue;

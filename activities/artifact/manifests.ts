@@ -104,6 +104,7 @@ export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOpti
   async function get(digest: string): Promise<readonly KubeObject[]> {
     const entry = await load(digest);
     if (!entry) {
+      for (const [buildKey, built] of keys) if (built === digest) keys.delete(buildKey);
       throw failure('StorageOperationFailed', `manifests "${digest}" are lost or damaged; they have to be built again`);
     }
     return entry.objects;

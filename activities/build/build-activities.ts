@@ -85,18 +85,19 @@ export async function buildKustomization(
 
 /**
  * A function that tells at once whether a new artifact changes anything for a Kustomization: the manifests that a build
- * would give if they were built before, else undefined. It reads kustomization files it has not seen yet and nothing
- * else, and never throws: what is wrong is for the build to say.
+ * would give if they were built before, else undefined. It reads kustomization files it has not seen yet and, after a
+ * restart, the remembered digest; it never throws: what is wrong is for the build to say.
  */
 export function createFindBuilt(
-  deps: BuildOptions & { manifests: Pick<ManifestStore, 'peekKey'> },
-): (kustomization: KubeObject, unpacked: UnpackedArtifact) => FoundBuild | undefined {
-  return (kustomization, unpacked) => {
+  deps: BuildOptions & { manifests: Pick<ManifestStore, 'peekKey' | 'lookup'> },
+): (kustomization: KubeObject, unpacked: UnpackedArtifact) => Promise<FoundBuild | undefined> {
+  return async (kustomization, unpacked) => {
     if (unsupportedField(kustomization)) return undefined;
     try {
       const { buildKey } = planBuild(unpacked, buildSpecOf(kustomization), deps);
-      const manifestsDigest = buildKey && deps.manifests.peekKey(buildKey);
-      return buildKey && manifestsDigest ? { manifestsDigest, buildKey } : undefined;
+      if (!buildKey) return undefined;
+      const manifestsDigest = deps.manifests.peekKey(buildKey) ?? (await deps.manifests.lookup(buildKey))?.digest;
+      return manifestsDigest ? { manifestsDigest, buildKey } : undefined;
     } catch {
       return undefined;
     }

@@ -1,13 +1,14 @@
 // One build: from an unpacked artifact and a Kustomization's overrides to Kubernetes objects.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { KubeObject } from '../../k8s/object.ts';
 import type { UnpackedArtifact } from '../artifact/artifact.ts';
 import { failure, messageOf } from '../errors.ts';
 import { buildKeyOf } from './build-key.ts';
 import type { BuildSpec } from './build-spec.ts';
 import { type Closure, closureOf } from './closure.ts';
-import { fileTreeOf, parentOf, resolveSpecPath } from './file-tree.ts';
+import { fileTreeOf, parentOf, resolveInside, resolveSpecPath } from './file-tree.ts';
 import { type BuildInput, prepareBuild } from './generate-kustomization.ts';
 import { runKustomize } from './kustomize.ts';
 import { ManifestError } from './manifest-error.ts';
@@ -128,10 +129,27 @@ async function buildWithKustomize(
       environment: isRemote ? options.remoteEnvironment : undefined,
       signal,
     });
-    return readManifests(output, 'kustomize output').objects;
+    return await readOutput(output, signal);
   } finally {
     await workspace.remove();
   }
+}
+
+/**
+ * The objects that kustomize printed. It ends a document with a line of its own and indents every text inside of one,
+ * so the documents can be read one by one, with a pause for the other work of this process in between.
+ */
+async function readOutput(output: string, signal: AbortSignal | undefined): Promise<KubeObject[]> {
+  const objects: KubeObject[] = [];
+  let sliceEndsMs = performance.now() + sliceMs;
+  for (const document of output.split('\n---\n')) {
+    objects.push(...readManifests(document, 'kustomize output').objects);
+    if (performance.now() < sliceEndsMs) continue;
+    await setImmediate();
+    signal?.throwIfAborted();
+    sliceEndsMs = performance.now() + sliceMs;
+  }
+  return objects;
 }
 
 /** kustomize seldom says where; if one of the files it read is no YAML, that place is the better message. */
@@ -139,7 +157,8 @@ async function explain(artifact: UnpackedArtifact, { closure, input }: BuildPlan
   const isUnplaced = cause instanceof ManifestError;
   if (!isUnplaced && !(cause instanceof Error && /yaml|json|kind|apiVersion|metadata|object/i.test(cause.message)))
     return cause;
-  const resources = new Set(input.file ? [] : closure.files);
+  const generated = input.file ? [] : (input.fields.resources as string[]);
+  const resources = new Set(generated.map((entry) => resolveInside(input.directory, entry)));
   for (const path of closure.files.filter((name) => /\.ya?ml$/.test(name))) {
     try {
       const text = await readFile(join(artifact.directory, path), 'utf8');
@@ -189,3 +208,5 @@ function buildFailed(cause: unknown): Error {
 }
 
 const maxNamesShown = 10;
+/** How long reading may keep the event loop busy at a stretch. */
+const sliceMs = 20;

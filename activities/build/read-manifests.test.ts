@@ -31,8 +31,10 @@ describe('readManifests', () => {
   test('takes a key named __proto__ for a key', () => {
     const [object] = readManifests(`${config('a')}data: {__proto__: {polluted: "1"}}\n`, 'a.yaml').objects;
 
-    expect(Object.keys(object?.data as object)).toEqual(['__proto__']);
-    expect((object?.data as { polluted?: string }).polluted).toBeUndefined();
+    const data = object?.data as { polluted?: string };
+
+    expect(Object.keys(data)).toEqual(['__proto__']);
+    expect(data.polluted).toBeUndefined();
   });
 
   test.each([

@@ -85,9 +85,12 @@ function byReadyCondition(object: KubeObject): Health {
   return ready.status === 'True' ? current(ready.message || 'is ready') : inProgress(ready.message || 'is not ready');
 }
 
+/** The progress deadline of a Deployment that has none. */
+const noDeadline = 2 ** 31 - 1;
+
 /** A Deployment counts replicas by stage and says itself when its rollout has run into the progress deadline. */
 function deployment(object: KubeObject): Health {
-  const hasDeadline = at(object, 'spec', 'progressDeadlineSeconds') !== undefined;
+  const hasDeadline = number(object, noDeadline, 'spec', 'progressDeadlineSeconds') !== noDeadline;
   const progressing = condition(object, 'Progressing');
   if (progressing?.reason === 'ProgressDeadlineExceeded')
     return failed(progressing.message || 'progress deadline exceeded');

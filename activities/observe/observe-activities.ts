@@ -26,7 +26,7 @@ export interface ObserveDependencies {
   objects: FluxObjects;
   unpacked: Pick<UnpackedArtifacts, 'peek'>;
   /** The manifests that this artifact would build, when that is known without building. */
-  findBuilt(kustomization: Kustomization, unpacked: UnpackedArtifact): BuiltRef | undefined;
+  findBuilt(kustomization: Kustomization, unpacked: UnpackedArtifact): Promise<BuiltRef | undefined>;
   /** True when memory proves that the cluster holds exactly these manifests. */
   isInSync(kustomization: Kustomization, manifestsDigest: string): Promise<boolean>;
   /** True when everything that the spec wants healthy is so now. */
@@ -80,7 +80,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
       if ('reason' in source) return { ...common, obstacle: source };
 
       const unpacked = deps.unpacked.peek(source.digest);
-      const built = unpacked && deps.findBuilt(object, unpacked);
+      const built = unpacked && (await deps.findBuilt(object, unpacked));
       const seen = { ...common, artifact: source, revision: source.revision, isUnpacked: unpacked !== undefined, built };
       if (!built || common.isForced) return seen;
       return {

@@ -87,6 +87,12 @@ const cases: Case[] = [
     kept: ['x/a/b', 'a/c'],
     ignored: ['a/b', 'a/b/c'],
   },
+  {
+    title: 'answers for patterns made to be slow',
+    spec: `${'*a'.repeat(60)}b\n${'**/a/'.repeat(60)}b\n`,
+    kept: ['a'.repeat(250), 'a/'.repeat(1000).concat('c')],
+    ignored: [`${'a'.repeat(250)}b`],
+  },
   { title: 'survives a broken class', spec: '[z\n[]\n', kept: ['z', '[z', 'a'], ignored: [] },
 ];
 

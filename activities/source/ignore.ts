@@ -33,7 +33,7 @@ interface Pattern {
   isDirectoryOnly: boolean;
   /** Contains a slash, so it is tied to its domain's directory; otherwise it matches a name at any depth. */
   isAnchored: boolean;
-  segments: (RegExp | '**')[];
+  segments: (((name: string) => boolean) | '**')[];
 }
 
 /** Compiles the rules: the always-list, the default list or the users' patterns, `spec.ignore` last. */
@@ -83,32 +83,59 @@ function parsePattern(line: string, domain: string[]): Pattern {
   };
 }
 
+/** Tests one character, or `'*'` for any number of any. */
+type GlobToken = ((character: string) => boolean) | '*';
+
 /** `*`, `?`, `[a-z]` (with `!` or `^` to negate) and `\` within one name. */
-function compileGlob(glob: string): RegExp {
-  let source = '';
-  for (let i = 0; i < glob.length; i++) {
-    const char = glob[i] as string;
-    if (char === '*') source += source.endsWith('.*') ? '' : '.*';
-    else if (char === '?') source += '.';
-    else if (char === '[') {
-      const end = glob.indexOf(']', i + 2);
-      if (end < 0) return /[^\s\S]/; // a broken class matches nothing
-      const body = glob
-        .slice(i + 1, end)
-        .replace(/^!/, '^')
-        .replaceAll('[', '\\[');
-      source += `[${body}]`;
+function compileGlob(glob: string): (name: string) => boolean {
+  const tokens: GlobToken[] = [];
+  const characters = [...glob];
+  for (let i = 0; i < characters.length; i++) {
+    const character = characters[i] as string;
+    if (character === '*') tokens.push('*');
+    else if (character === '?') tokens.push(() => true);
+    else if (character === '[') {
+      const end = characters.indexOf(']', i + 2);
+      const test = end < 0 ? undefined : compileClass(characters.slice(i + 1, end).join(''));
+      if (!test) return () => false; // a broken class matches nothing
+      tokens.push(test);
       i = end;
     } else {
-      const literal = char === '\\' && i + 1 < glob.length ? (glob[++i] as string) : char;
-      source += literal.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
+      const literal = character === '\\' ? (characters[++i] ?? '\\') : character;
+      tokens.push((other) => other === literal);
     }
   }
+  return (name) => matchesGlob(tokens, [...name]);
+}
+
+function compileClass(body: string): ((character: string) => boolean) | undefined {
   try {
-    return new RegExp(`^${source}$`, 's');
+    const regex = new RegExp(`^[${body.replace(/^!/, '^').replaceAll('[', '\\[')}]$`, 'su');
+    return (character) => regex.test(character);
   } catch {
-    return /[^\s\S]/;
+    return undefined;
   }
+}
+
+/** Only the last star is ever tried again, so time grows with name times pattern, whatever the pattern. */
+function matchesGlob(tokens: GlobToken[], name: string[]): boolean {
+  let at = 0;
+  let star = -1;
+  let starFrom = 0;
+  for (let i = 0; i < name.length; ) {
+    const token = tokens[at];
+    if (token === '*') {
+      star = at++;
+      starFrom = i;
+    } else if (token?.(name[i] as string)) {
+      at++;
+      i++;
+    } else if (star >= 0) {
+      at = star + 1;
+      i = ++starFrom;
+    } else return false;
+  }
+  return tokens.slice(at).every((token) => token === '*');
 }
 
 /** True when the pattern matches the path itself (a file) or a directory that it is in. */
@@ -120,22 +147,29 @@ function matches(pattern: Pattern, path: string[]): boolean {
     const [name] = pattern.segments;
     return rest.some((segment, index) => {
       if (pattern.isDirectoryOnly && index === rest.length - 1) return false;
-      return name === '**' || (name?.test(segment) ?? false);
+      return name === '**' || (name?.(segment) ?? false);
     });
   }
-  return matchesFrom(pattern, 0, rest, 0);
+  return matchesFrom(pattern, 0, rest, 0, new Set());
 }
 
-function matchesFrom(pattern: Pattern, at: number, path: string[], from: number): boolean {
+/** `failed` holds the positions that were tried in vain, so that many `**` do not multiply. */
+function matchesFrom(pattern: Pattern, at: number, path: string[], from: number, failed: Set<number>): boolean {
   const segment = pattern.segments[at];
   // All of the pattern is used up: it matches the path or a parent of it.
   if (segment === undefined) return !pattern.isDirectoryOnly || from < path.length;
   if (segment !== '**') {
     const name = path[from];
-    return name !== undefined && segment.test(name) && matchesFrom(pattern, at + 1, path, from + 1);
+    return name !== undefined && segment(name) && matchesFrom(pattern, at + 1, path, from + 1, failed);
   }
-  if (at === pattern.segments.length - 1)
-    return from < path.length && !(pattern.isDirectoryOnly && from === path.length - 1);
-  for (let next = from; next < path.length; next++) if (matchesFrom(pattern, at + 1, path, next)) return true;
+  if (at === pattern.segments.length - 1) {
+    return from < path.length - (pattern.isDirectoryOnly ? 1 : 0);
+  }
+  for (let next = from; next < path.length; next++) {
+    const position = at * (path.length + 1) + next;
+    if (failed.has(position)) return false;
+    if (matchesFrom(pattern, at + 1, path, next, failed)) return true;
+    failed.add(position);
+  }
   return false;
 }

@@ -42,6 +42,8 @@ export interface ReportDependencies {
 
 const group = 'kustomize.toolkit.fluxcd.io';
 const component = 'kustomize-controller';
+/** What the artifact store has lost is made anew by the next pass, so that one comes soon. */
+const lostRetryMs = 5_000;
 
 export type KustomizationReportActivities = ReturnType<typeof createKustomizationReport>;
 
@@ -54,6 +56,10 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
     const annotations = { ...(revision ? { [`${group}/revision`]: revision } : {}), ...extra };
     events.record({ object, type, reason, message, annotations, component });
   };
+
+  /** Undefined when the store has lost it: the status then keeps the one it has, and the next pass sets it right. */
+  const inventoryIfKept = async (key: string | undefined): Promise<InventoryEntry[] | undefined> =>
+    key === undefined ? undefined : await readInventory(key).catch(() => undefined);
 
   return {
     async reportKustomization(input: KustomizationReport): Promise<ReconcileOutcome> {
@@ -73,7 +79,10 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
         { ...input, durationMs, now: isoSeconds(now) },
         { inventory: inventoryKey ? await readInventory(inventoryKey) : undefined, health: input.health },
       );
-      await writer.writeStatus(object, next);
+      // A look that nobody asked for and that found all in place leaves no trace.
+      const isQuiet = isUnchanged && !input.health && isUnasked(input) && isReadyWith(object, input);
+      await writer.writeStatus(object, isQuiet ? { ...next, history: object.status?.history } : next);
+      if (isQuiet) return outcome;
 
       const told = { ...object, status: next };
       if (!isUnchanged) tell(told, 'Normal', 'Progressing', changes.lines.join('\n'));
@@ -91,13 +100,20 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
     },
 
     async reportKustomizationFailure(
-      input: ReportInput & { failed: StageFailure; inventoryKey?: string },
+      input: ReportInput & {
+        failed: StageFailure;
+        /** The source or its artifact is not there yet: a condition tells it, no event (contract 2.1, steps 3 and 4). */
+        isSourceMissing?: boolean;
+        inventoryKey?: string;
+      },
     ): Promise<FailureVerdict> {
       const { failed } = input;
       const object = await find(input.ref);
       const isStalled = isReason(failed.reason) && reasons[failed.reason].retry === 'stall';
       if (!object) return { isStalled, retryInMs: 0 };
-      const retryInMs = failed.retryInMs ?? parseDuration(object.spec.retryInterval ?? object.spec.interval);
+      const isLost = failed.reason === 'StorageOperationFailed';
+      const retryInMs =
+        failed.retryInMs ?? (isLost ? lostRetryMs : parseDuration(object.spec.retryInterval ?? object.spec.interval));
       const now = Date.now();
       const next = statusAfterFailure(
         object,
@@ -106,22 +122,31 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
           reason: failed.reason,
           message: failed.message,
           isStalled,
-          inventory: input.inventoryKey ? await readInventory(input.inventoryKey) : undefined,
+          inventory: await inventoryIfKept(input.inventoryKey),
         },
       );
       await writer.writeStatus(object, next);
-      tell({ ...object, status: next }, 'Warning', failed.reason, failed.message);
+      if (!input.isSourceMissing) tell({ ...object, status: next }, 'Warning', failed.reason, failed.message);
       return { isStalled, retryInMs };
     },
 
     /** What a superseded reconcile had applied belongs to the object all the same. */
     async recordInventory({ ref, inventoryKey }: { ref: ReconciledRef; inventoryKey: string }): Promise<void> {
       const object = await find(ref);
-      if (object) {
-        await writer.writeStatus(object, { ...object.status, inventory: { entries: await readInventory(inventoryKey) } });
-      }
+      const entries = await inventoryIfKept(inventoryKey);
+      if (object && entries) await writer.writeStatus(object, { ...object.status, inventory: { entries } });
     },
   };
+}
+
+function isUnasked({ trigger }: ReportInput): boolean {
+  return trigger === 'interval' || trigger === 'drift';
+}
+
+function isReadyWith({ status }: Kustomization, { generation, revision, lostFights }: ReportInput): boolean {
+  const isReady = status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+  const isCurrent = status?.observedGeneration === generation && status.lastAppliedRevision === revision;
+  return isReady && isCurrent && lostFights.length === 0;
 }
 
 function joinChanges(...summaries: (ChangeSummary | undefined)[]): ChangeSummary {

@@ -22,6 +22,14 @@ export interface TestRepository {
   commit(files: Record<string, string | null>, message?: string): string;
 }
 
+/** Where `createRepository` makes repositories, for a test that has a platform of its own. */
+let gitServer: { gitRoot: string; gitUrl: string } | undefined;
+
+/** Has repositories made on another Git server than that of the shared platform. */
+export function useGitServer(server: { gitRoot: string; gitUrl: string }): void {
+  gitServer = server;
+}
+
 const identity = ['-c', 'user.name=test', '-c', 'user.email=test@example.com', '-c', 'commit.gpgsign=false'];
 
 export function git(directory: string, ...args: string[]): string {
@@ -29,14 +37,15 @@ export function git(directory: string, ...args: string[]): string {
 }
 
 export function createRepository(name: string): TestRepository {
-  const bare = join(inject('gitRoot'), `${name}.git`);
+  const { gitRoot, gitUrl } = gitServer ?? { gitRoot: inject('gitRoot'), gitUrl: inject('gitUrl') };
+  const bare = join(gitRoot, `${name}.git`);
   git(tmpdir(), 'init', '--quiet', '--bare', '--initial-branch=main', bare);
   git(bare, 'config', 'http.receivepack', 'true');
   const directory = mkdtempSync(join(tmpdir(), `continuo-${name}-`));
   git(directory, 'init', '--quiet', '--initial-branch=main');
   git(directory, 'remote', 'add', 'origin', bare);
   return {
-    url: `${inject('gitUrl')}/${name}.git`,
+    url: `${gitUrl}/${name}.git`,
     directory,
     commit(files, message = 'change') {
       for (const [path, content] of Object.entries(files)) {

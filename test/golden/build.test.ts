@@ -1,11 +1,13 @@
 // Builds through the real kustomize binary: the same objects as kustomize itself gives, for what a person would have
 // written by hand instead of the overrides of a Kustomization.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
-import { createManifestStore } from '../../activities/artifact/manifests.ts';
+import { canonicalJson, createManifestStore } from '../../activities/artifact/manifests.ts';
 import { buildKustomization, createFindBuilt } from '../../activities/build/build-activities.ts';
 import { buildObjects, planBuild } from '../../activities/build/build-manifests.ts';
 import type { BuildSpec } from '../../activities/build/build-spec.ts';
-import { canonicalJson } from '../../activities/artifact/manifests.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import { createFixture } from './kustomize-fixture.ts';
 
@@ -133,6 +135,15 @@ describe('a build gives what kustomize gives for the same thing written by hand'
       },
       spec: {},
       byHand: { 'kustomization.yaml': 'resources: [a.yaml]' },
+      directory: '',
+    },
+    {
+      title: 'texts that hold what looks like the end of a document',
+      files: {
+        'a.yaml': `${config('a')}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata:\n  x: "a\\n---\\nb\\n"\n  y: |-\n    a\n    ---\n    b\n  z: "\\n---\\n"\n`,
+      },
+      spec: { namePrefix: 'x-' },
+      byHand: { 'kustomization.yaml': 'namePrefix: x-\nresources: [a.yaml]' },
       directory: '',
     },
     {
@@ -282,6 +293,12 @@ describe('a build that cannot be done says where and why', () => {
       /already registered id: ConfigMap.*a/,
     ],
     [
+      'a broken file beside a folder with a kustomization',
+      { ...nested('nested'), 'web.yaml': 'apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n' },
+      {},
+      /^kustomize build failed: web\.yaml:1:1: ConfigMap has no metadata\.name/,
+    ],
+    [
       'a patch without a target',
       { 'a.yaml': config('a') },
       { patches: [{ patch: '- {op: remove, path: /data}' }] },
@@ -340,6 +357,29 @@ describe('a build that cannot be done says where and why', () => {
   });
 });
 
+describe('a remote base', () => {
+  test('is fetched at every build, and cannot be used to read files of this machine', async () => {
+    let served = config('remote');
+    const server = createServer((_, response) => response.end(served)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.yaml`;
+    const files = { 'app/kustomization.yaml': `resources: ["${url}", a.yaml]`, 'app/a.yaml': config('a') };
+    try {
+      const first = await build(files, { path: 'app' });
+      served = config('changed');
+      const second = await build(files, { path: 'app' });
+      const shared = { ...files, 'app/kustomization.yaml': `resources: ["${url}", ../b.yaml]`, 'b.yaml': config('b') };
+
+      expect(first.map(({ metadata }) => metadata.name).sort()).toEqual(['a', 'remote']);
+      expect(second.map(({ metadata }) => metadata.name).sort()).toEqual(['a', 'changed']);
+      expect(planBuild(fixture.artifact(files), { path: 'app' }, fixture.options).buildKey).toBeUndefined();
+      expect(await messageOfBuild(shared, { path: 'app' })).toContain('cannot be used together with "b.yaml"');
+    } finally {
+      server.close();
+    }
+  });
+});
+
 describe('buildKustomization', () => {
   function setup(spec: Record<string, unknown>, files: Files) {
     const blobs = new Map<string, Uint8Array>();
@@ -371,7 +411,7 @@ describe('buildKustomization', () => {
   test('builds once, and finds the manifests again in another process', async () => {
     const { makeDeps, input, object, unpacked } = setup({ path: './prod' }, tree);
     const first = makeDeps();
-    expect(createFindBuilt(first)(object, unpacked)).toBeUndefined();
+    expect(await createFindBuilt(first)(object, unpacked)).toBeUndefined();
 
     const built = await buildKustomization(first, input);
     const again = await buildKustomization(first, input);
@@ -381,7 +421,7 @@ describe('buildKustomization', () => {
     expect(built).toMatchObject({ count: 3, isCached: false });
     expect(again).toEqual({ ...built, isCached: true });
     expect(elsewhere).toEqual({ ...built, isCached: true });
-    expect(createFindBuilt(second)(object, unpacked)).toEqual({
+    expect(await createFindBuilt(second)(object, unpacked)).toEqual({
       manifestsDigest: built.manifestsDigest,
       buildKey: built.buildKey,
     });

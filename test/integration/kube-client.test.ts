@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { KubeApiError, type KubeClient, type WatchEvent } from '../../k8s/client.ts';
+import { KubeApiError, type KubeClient, type ResourceInfo, type WatchEvent } from '../../k8s/client.ts';
 import { createKubeClient } from '../../k8s/kube-client.ts';
 import { refOf } from '../../k8s/object.ts';
 import { startCuttableProxy } from '../servers/cuttable-proxy.ts';
@@ -60,7 +60,11 @@ test('applies server-side, and a dry run stores nothing', async () => {
 
 test('tells refusals in the words of the server', async () => {
   const homeless = await refusalOf(client.apply(configMap('missing', 'x'), { fieldManager: 'x' }));
-  expect([homeless.status, homeless.reason, homeless.message]).toEqual([404, 'NotFound', 'namespaces "missing" not found']);
+  expect([homeless.status, homeless.reason, homeless.message]).toEqual([
+    404,
+    'NotFound',
+    'namespaces "missing" not found',
+  ]);
   const unknown = { apiVersion: 'none.example.com/v1', kind: 'None', metadata: { name: 'x', namespace } };
   expect((await refusalOf(client.apply(unknown, { fieldManager: 'x' }))).message).toBe(
     'no matches for kind "None" in version "none.example.com/v1"',
@@ -113,16 +117,16 @@ test('watches from a version, full or metadata, until it is aborted', async () =
   }
 });
 
-test('says Expired when a watch starts too far back', async () => {
-  const watching = client.watch(configMaps, { resourceVersion: '1' });
-  expect((await refusalOf(watching.next())).status).toBe(410);
-});
-
 test('acts as another user, who may do only what is granted', async () => {
   const account = client.impersonate(`system:serviceaccount:${namespace}:limited`);
   expect((await refusalOf(account.list(configMaps, { namespace }))).reason).toBe('Forbidden');
   const rules = [{ apiGroups: [''], resources: ['configmaps'], verbs: ['list'] }];
-  const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', metadata: { name: 'limited', namespace }, rules };
+  const role = {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name: 'limited', namespace },
+    rules,
+  };
   await client.create(role);
   await client.create({
     ...role,
@@ -131,24 +135,39 @@ test('acts as another user, who may do only what is granted', async () => {
     roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'limited' },
     subjects: [{ kind: 'ServiceAccount', name: 'limited', namespace }],
   });
-  await expect.poll(() => account.list(configMaps, { namespace }).then(() => 'allowed', () => 'no')).toBe('allowed');
+  await expect
+    .poll(() =>
+      account.list(configMaps, { namespace }).then(
+        () => 'allowed',
+        () => 'no',
+      ),
+    )
+    .toBe('allowed');
   expect((await refusalOf(account.create(configMap(namespace, 'x')))).reason).toBe('Forbidden');
 });
 
-test('finds a kind whose CRD was made a moment ago, with shared requests', async () => {
+test('finds a kind whose CRD was made a moment ago, with shared requests, and says Expired for a watch before it', async () => {
   const group = `${uniqueName('g')}.example.com`;
   expect(await client.resourceFor(group, 'v1', 'Widget')).toBeUndefined();
   await client.create(customResourceDefinition(group));
   const log = startRequestLog((path) => path.startsWith(`/apis/${group}`));
   await expect
-    .poll(async () => {
-      const found = await Promise.all(Array.from({ length: 20 }, () => client.resourceFor(group, 'v1', 'Widget')));
-      return found.every((one) => one?.resource === 'widgets');
-    }, { timeout: 10_000 })
+    .poll(
+      async () => {
+        const found = await Promise.all(Array.from({ length: 20 }, () => client.resourceFor(group, 'v1', 'Widget')));
+        return found.every((one) => one?.resource === 'widgets');
+      },
+      { timeout: 10_000 },
+    )
     .toBe(true);
   log.stop();
   expect(log.requests.length).toBeLessThan(25);
   expect(await client.resourceFor(group, '', 'Widget')).toMatchObject({ version: 'v1' });
+
+  // The server's own history of this kind begins with the CRD, so that anything older has expired.
+  const widgets = await client.resourceFor(group, 'v1', 'Widget');
+  const watching = client.watch(widgets as ResourceInfo, { resourceVersion: '1' });
+  expect((await refusalOf(watching.next())).status).toBe(410);
 });
 
 test('sends an idempotent request again when its connection breaks', async () => {
@@ -194,7 +213,9 @@ async function scripted(answers: Array<(request: IncomingMessage, response: Serv
     answers.shift()?.(request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const config = JSON.parse(kubeconfigWithServer(kubeconfig, () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+  const config = JSON.parse(
+    kubeconfigWithServer(kubeconfig, () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`),
+  );
   for (const { cluster } of config.clusters) {
     delete cluster['certificate-authority-data'];
     delete cluster['certificate-authority'];
@@ -245,10 +266,15 @@ test('refuses an answer over the size limit', async () => {
 
 test('names what is wrong with a kubeconfig, and never quotes it', () => {
   expect(() => createKubeClient({ kubeconfig, context: 'nope' })).toThrow('kubeconfig has no context "nope"');
-  expect(() => createKubeClient({ kubeconfig: '/does/not/exist' })).toThrow('kubeconfig /does/not/exist cannot be read (ENOENT)');
-  expect(() => createKubeClient({ kubeconfigText: '{token: secret' })).toThrow(/^kubeconfig\s+cannot be read \(malformed\)$/);
+  expect(() => createKubeClient({ kubeconfig: '/does/not/exist' })).toThrow(
+    'kubeconfig /does/not/exist cannot be read (ENOENT)',
+  );
+  expect(() => createKubeClient({ kubeconfigText: '{token: secret' })).toThrow(
+    /^kubeconfig\s+cannot be read \(malformed\)$/,
+  );
   const exec = JSON.parse(kubeconfigWithServer(kubeconfig, String));
-  for (const entry of exec.users) entry.user = { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'x' } };
+  for (const entry of exec.users)
+    entry.user = { exec: { apiVersion: 'client.authentication.k8s.io/v1', command: 'x' } };
   const options = { kubeconfigText: JSON.stringify(exec), allowExec: false };
   expect(() => createKubeClient(options)).toThrow('does not allow');
 });

@@ -122,11 +122,11 @@ test('a Git server with a login refuses whoever has none', async () => {
 
 test('a start that fails leaves no process running', async () => {
   const dataDir = join(work, 'failing');
-  process.env['CONTINUO_KWOK'] = '/bin/false';
+  process.env['CONTINUO_TEMPORAL'] = '/bin/false';
   const start = startPlatform({ dataDir });
 
-  await expect(start).rejects.toThrow(/^kwok ended before it was ready \(Unavailable\)/);
-  delete process.env['CONTINUO_KWOK'];
+  await expect(start).rejects.toThrow(/^temporal ended before it was ready \(Unavailable\)/);
+  delete process.env['CONTINUO_TEMPORAL'];
   expect(existsSync(join(dataDir, 'pids.json'))).toBe(true);
   expect(JSON.parse(readFileSync(join(dataDir, 'pids.json'), 'utf8'))).toEqual({});
 }, 60_000);

@@ -174,7 +174,10 @@ export function createTestRepository(root: string, name: string): TestRepository
     }).replace(/\n$/, '');
   mkdirSync(work, { recursive: true });
   run(root, ['init', '-q', '--bare', '-b', 'main', bare]);
+  run(bare, ['config', 'receive.denyDeleteCurrent', 'ignore']);
   run(work, ['init', '-q', '-b', 'main']);
+  // What tests pack is small or random: compressing it is time for nothing.
+  for (const directory of [bare, work]) run(directory, ['config', 'core.compression', '0']);
   run(work, ['remote', 'add', 'origin', bare]);
   const git = (...args: string[]): string => run(work, args);
   return {

@@ -74,11 +74,15 @@ export function kubeconfigWithServer(path: string, server: (old: URL) => string)
 }
 
 /** Waits until a condition holds, asking often; fails with what it waited for. */
-export async function eventually<T>(what: string, look: () => T | Promise<T>, timeoutMs = 15_000): Promise<NonNullable<T>> {
+export async function eventually<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  timeoutMs = 15_000,
+): Promise<NonNullable<T>> {
   const giveUpAt = Date.now() + timeoutMs;
   for (;;) {
     const found = await look();
-    if (found) return found as NonNullable<T>;
+    if (found) return found;
     if (Date.now() > giveUpAt) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

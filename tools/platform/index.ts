@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import { type BinaryName, cachedPath, ensureBinaries, findBinary } from './binaries.ts';
-import { createNode, waitForNode } from './cluster.ts';
+import { type ClusterAccess, createNode, waitForNode } from './cluster.ts';
 import {
   buildComponents,
   type Component,
@@ -81,7 +81,8 @@ export interface Platform {
   stop(): Promise<void>;
 }
 
-const kubernetesBinaries = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const;
+const controllers = ['kube-controller-manager', 'kube-scheduler', 'kwok'] as const;
+const kubernetesBinaries = ['etcd', 'kube-apiserver', ...controllers] as const;
 
 /** The names of the processes that these options ask for. */
 export function plannedComponents(options: PlatformOptions): ComponentName[] {
@@ -100,7 +101,10 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   chmodSync(dataDir, 0o700);
   const report = options.report ?? (() => undefined);
-  const runner = createRunner({ dataDir, report, signal: options.signal });
+  // One failure ends the waiting for all others, so that the clean-up is not kept waiting.
+  const failed = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  const runner = createRunner({ dataDir, report, signal });
   const kill = (): void => {
     runner.kill();
     if (isTemporary) rmSync(dataDir, { recursive: true, force: true });
@@ -115,7 +119,7 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   const onWait = (pid: number): void => report(`► waiting for process ${pid}, which starts this platform`);
   try {
     return await withLock(join(dataDir, 'up.lock'), { onWait, signal: options.signal }, () =>
-      startAll({ ...options, dataDir }, runner, report, stop),
+      startAll({ ...options, dataDir }, { runner, report, stop, failed }),
     );
   } catch (error) {
     await stop();
@@ -137,11 +141,17 @@ export async function planPlatform(options: PlatformOptions & { dataDir: string 
   return planComponents({ ...options, dataDir }, ports, binaries);
 }
 
+/** What one start works with. */
+interface Starting {
+  runner: Runner;
+  report: (line: string) => void;
+  stop: () => Promise<void>;
+  failed: AbortController;
+}
+
 async function startAll(
   options: PlatformOptions & { dataDir: string },
-  runner: Runner,
-  report: (line: string) => void,
-  stop: () => Promise<void>,
+  { runner, report, stop, failed }: Starting,
 ): Promise<Platform> {
   const { dataDir } = options;
   const binaries = await ensureBinaries(neededBinaries(options), { report, signal: options.signal });
@@ -152,29 +162,41 @@ async function startAll(
   const components = planComponents(options, ports, binaries);
   const start = async (name: ComponentName): Promise<void> => {
     const component = components.find((candidate) => candidate.name === name);
-    if (component) await runner.start(component);
+    if (!component) return;
+    await runner.start(component).catch((error: Error) => {
+      failed.abort(error);
+      throw error;
+    });
   };
   const kubeconfigPath = join(dataDir, 'kubeconfig');
   const gitRoot = join(dataDir, 'git');
   mkdirSync(gitRoot, { recursive: true });
   mkdirSync(join(dataDir, 'worker'), { recursive: true });
 
-  const startKubernetes = async (): Promise<void> => {
+  const startApi = async (): Promise<ClusterAccess | undefined> => {
     if (options.context) {
       await writeContextKubeconfig(binaries.kubectl, options.context, kubeconfigPath);
-      return;
+      return undefined;
     }
     const tokens = await ensureCredentials(dataDir);
     await start('etcd');
     await start('kube-apiserver');
     const server = `https://127.0.0.1:${ports.apiserver}`;
     await writeKubeconfigs(dataDir, server, tokens, kubeconfigPath);
-    const access = { server, caFile: credentialPaths(dataDir).authority, token: tokens.admin };
-    await settleAll([createNode(access), start('kube-controller-manager'), start('kube-scheduler'), start('kwok')]);
+    return { server, caFile: credentialPaths(dataDir).authority, token: tokens.admin };
+  };
+  const startNode = async (access: ClusterAccess | undefined): Promise<void> => {
+    if (!access) return;
+    await settleAll([createNode(access), ...controllers.map(start)]);
     await waitForNode(access);
   };
-  await settleAll([startKubernetes(), start('temporal'), start('git')]);
-  await start('worker');
+  const api = startApi();
+  const temporal = start('temporal');
+  const startWorker = async (): Promise<void> => {
+    await Promise.all([api, temporal]);
+    await start('worker');
+  };
+  await settleAll([temporal, start('git'), api.then(startNode), startWorker()]);
 
   const platform: Platform = {
     dataDir,
@@ -190,9 +212,9 @@ async function startAll(
     binaries,
     dead: () => runner.dead(),
     async restartDead() {
-      const names = runner.dead();
-      for (const name of names) await start(name);
-      return names;
+      const dead = components.filter(({ name }) => runner.dead().includes(name));
+      for (const component of dead) await runner.start(component);
+      return dead.map(({ name }) => name);
     },
     stop,
   };

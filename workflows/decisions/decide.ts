@@ -80,7 +80,8 @@ function triggerOf(
   const isDue = cursor.dueAtMs !== undefined && nowMs >= cursor.dueAtMs;
   if (cursor.outcome === 'failed') return isDue ? 'retry' : undefined;
   if (wakes.some((wake) => wake.type === 'drift')) return 'drift';
-  if (isDue) return 'interval';
+  // Nobody watched for a while, so anything may have changed: compared as on the interval.
+  if (isDue || wakes.some((wake) => wake.type === 'resync')) return 'interval';
   // After a restart nothing is known: a status that is not Ready is tried again, a Ready one is compared.
   if (cursor.outcome === undefined) return o.readyStatus === 'True' ? 'interval' : 'retry';
   return undefined;

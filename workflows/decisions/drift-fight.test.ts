@@ -20,15 +20,22 @@ describe('drift fights', () => {
     expect(withoutLostFights([wake], history, nowMs)).toEqual([wake]);
   });
 
-  test('after some rounds the object is left to the interval, and the writer is known', () => {
+  test('the round that ends the fight is corrected once more, and the writer is known', () => {
     const { history, nowMs } = afterRounds(fightLimits.rounds, 1000);
 
-    expect(withoutLostFights([wake], history, nowMs)).toEqual([]);
+    expect(withoutLostFights([wake], history, nowMs)).toEqual([wake]);
     expect(lostFights(history, nowMs)).toMatchObject([{ subject: 'Service/a/b', manager: 'operator' }]);
   });
 
+  test('after it the object is left to the interval', () => {
+    const { history, nowMs } = afterRounds(fightLimits.rounds + 1, 1000);
+
+    expect(withoutLostFights([wake], history, nowMs)).toEqual([]);
+    expect(lostFights(history, nowMs)).toHaveLength(1);
+  });
+
   test('other objects and other wakes are still acted on', () => {
-    const { history, nowMs } = afterRounds(fightLimits.rounds, 1000);
+    const { history, nowMs } = afterRounds(fightLimits.rounds + 1, 1000);
     const others = [{ type: 'request' as const }, { ...wake, subject: 'Service/a/c' }];
 
     expect(withoutLostFights([wake, ...others], history, nowMs)).toEqual(others);

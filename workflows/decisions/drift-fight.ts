@@ -37,12 +37,12 @@ export function lostFights(history: readonly DriftRound[], nowMs: number): Drift
   return history.filter((r) => r.rounds >= fightLimits.rounds && nowMs - r.lastAtMs < fightLimits.windowMs);
 }
 
-/** Drift wakes that are still acted on at once. */
+/** Drift wakes that are still acted on at once: the round that ends a fight is corrected and told, later ones are not. */
 export function withoutLostFights(
   wakes: readonly WakeReason[],
   history: readonly DriftRound[],
   nowMs: number,
 ): WakeReason[] {
-  const lost = lostFights(history, nowMs);
+  const lost = lostFights(history, nowMs).filter((r) => r.rounds > fightLimits.rounds);
   return wakes.filter((wake) => wake.type !== 'drift' || !lost.some((r) => r.subject === wake.subject));
 }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { describeMissingRef, type GitRefSpec, planRef, prefixesOf, type RemoteRef, selectCommit } from './ref-selection.ts';
+import {
+  describeMissingRef,
+  type GitRefSpec,
+  planRef,
+  prefixesOf,
+  type RemoteRef,
+  selectCommit,
+} from './ref-selection.ts';
 
 const oid = (digit: string): string => digit.repeat(40);
 const refs: RemoteRef[] = [

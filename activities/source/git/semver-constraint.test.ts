@@ -1,7 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { highestTag } from './semver-constraint.ts';
 
-const tags = ['v0.9.0', '1.0.0', 'v1.1', '1.2.0-beta.1', 'v1.2.0', '2.0.0-rc.1', 'v2.0.0', '2.0.1-0', '10.0.0', 'latest', 'v1.2.3.4'];
+const tags = [
+  'v0.9.0',
+  '1.0.0',
+  'v1.1',
+  '1.2.0-beta.1',
+  'v1.2.0',
+  '2.0.0-rc.1',
+  'v2.0.0',
+  '2.0.1-0',
+  '10.0.0',
+  'latest',
+  'v1.2.3.4',
+];
 
 describe('version ranges', () => {
   it.each<[string, string | undefined]>([

@@ -1,7 +1,7 @@
 // Version ranges as Flux users write them (Masterminds grammar), on the `semver` package: terms separated by commas or
 // spaces must all hold, `||` separates alternatives, `!=` exists, and a prerelease matches a term only if that term
 // names a prerelease itself (`>=1.0.0-0`), whatever its version.
-import { Range, SemVer, compareBuild, parse } from 'semver';
+import { compareBuild, parse, Range, type SemVer } from 'semver';
 
 type Term = (version: SemVer) => boolean;
 

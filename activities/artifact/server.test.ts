@@ -1,0 +1,69 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createArtifactApp } from './server.ts';
+
+let root: string;
+let app: ReturnType<typeof createArtifactApp>;
+const path = '/gitrepository/apps/demo/a.tar.gz';
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'continuo-server-'));
+  const store = join(root, 'store');
+  mkdirSync(join(store, 'gitrepository/apps/demo'), { recursive: true });
+  mkdirSync(join(store, '.blobs'));
+  writeFileSync(join(store, path), 'tarball');
+  writeFileSync(join(store, 'gitrepository/apps/demo/a.lock'), 'lock');
+  writeFileSync(join(store, 'gitrepository/apps/demo/.tmp-1'), 'half');
+  writeFileSync(join(store, '.blobs/secret'), 'secret');
+  writeFileSync(join(root, 'outside'), 'outside');
+  symlinkSync('a.tar.gz', join(store, 'gitrepository/apps/demo/latest.tar.gz'));
+  symlinkSync(join(root, 'outside'), join(store, 'gitrepository/apps/demo/escape'));
+  symlinkSync('../../../.blobs/secret', join(store, 'gitrepository/apps/demo/hidden'));
+  app = createArtifactApp(store);
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+describe('the artifact server', () => {
+  it('answers the readiness probe', async () => {
+    expect((await app.request('/')).status).toBe(200);
+  });
+
+  it('serves a file with length and ETag, and 304 for the same ETag', async () => {
+    const response = await app.request(path);
+    expect(response.status).toBe(200);
+    expect(await response.text()).toBe('tarball');
+    expect(response.headers.get('content-type')).toBe('application/gzip');
+    expect(response.headers.get('content-length')).toBe('7');
+    const etag = response.headers.get('etag') ?? '';
+    expect((await app.request(path, { headers: { 'if-none-match': etag } })).status).toBe(304);
+    const head = await app.request(path, { method: 'HEAD' });
+    expect([head.status, head.headers.get('content-length'), await head.text()]).toEqual([200, '7', '']);
+    expect(await (await app.request('/gitrepository/apps/demo/latest.tar.gz')).text()).toBe('tarball');
+  });
+
+  it.each([
+    '/gitrepository',
+    '/gitrepository/apps/demo/',
+    '/gitrepository/apps/demo/none',
+    '/gitrepository/apps/demo/a.lock',
+    '/gitrepository/apps/demo/.tmp-1',
+    '/gitrepository/apps/demo/escape',
+    '/gitrepository/apps/demo/hidden',
+    '/.blobs/secret',
+    '/%2eblobs/secret',
+    '/gitrepository/%2e%2e/.blobs/secret',
+    '/gitrepository/..%2f..%2foutside',
+    '/%2e%2e/outside',
+    '//outside',
+    '/gitrepository%00',
+    '/%ff%fe',
+  ])('gives 404 for %s', async (url) => {
+    expect((await app.request(url)).status).toBe(404);
+  });
+
+  it('takes no other method', async () => {
+    expect((await app.request(path, { method: 'PUT', body: 'x' })).status).toBe(405);
+  });
+});
