@@ -1,6 +1,6 @@
 // The demo of `continuo up`: a repository with two environments of an app, reconciled before one's eyes.
 import { join, relative } from 'node:path';
-import { type Kind, kinds } from '../k8s/api/index.ts';
+import { kinds } from '../k8s/api/index.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { installCrds } from '../k8s/install-crds.ts';
@@ -9,7 +9,7 @@ import type { KubeObject } from '../k8s/object.ts';
 import type { Platform } from '../tools/platform/index.ts';
 import { openTemporal, type TemporalAccess, uiLink } from './connect.ts';
 import { inventoryTable } from './demo/inventory-table.ts';
-import { demoNamespace, demoObjects, demoTargets } from './demo/objects.ts';
+import { demoNamespace, type DemoStep, demoSteps } from './demo/objects.ts';
 import { type DemoRepository, publishDemo } from './demo/publish.ts';
 import { CommandError } from './exit.ts';
 import { followObject } from './follow.ts';
@@ -39,15 +39,20 @@ export async function runDemo(platform: Platform, report: (line: string) => void
     // The worker installs the kinds as well; whoever comes first.
     await installCrds(kube, { info: () => undefined });
     const startedAt = performance.now();
-    for (const object of demoObjects(repository.url)) {
-      await kube.apply(object, { fieldManager: cliFieldManager, force: true });
+    const hasWorker = platform.pids.worker !== undefined;
+    const follow = follower(kube, temporal, report);
+    const objects: KubeObject[] = [];
+    for (const { apply, targets } of demoSteps(repository.url)) {
+      for (const object of apply) {
+        await kube.apply(object, { fieldManager: cliFieldManager, force: true });
+        report(`✔ applied ${subjectOfObject(object)}`);
+      }
+      if (hasWorker) objects.push(...(await follow(targets)));
     }
-    report(`✔ applied GitRepository/${demoNamespace}/demo and Kustomization/${demoNamespace}/demo`);
-    if (platform.pids.worker === undefined) {
+    if (!hasWorker) {
       report('► no worker runs, so nothing reconciles them: "continuo up" without --no-worker starts one');
       return;
     }
-    const objects = await followAll(kube, temporal, report);
     const took = shortDuration(performance.now() - startedAt);
     const applied = objects.filter((object): object is Kustomization => object.kind === 'Kustomization');
     if (objects.every((object) => readinessOf(object).state === 'ready')) report(`✔ all is ready after ${took}`);
@@ -61,14 +66,17 @@ export async function runDemo(platform: Platform, report: (line: string) => void
   }
 }
 
-/** The demo's objects once they are ready; a suspended one is left as it is. */
-async function followAll(
+type Target = DemoStep['targets'][number];
+
+/** Gives objects once they are ready, following all of them at once; a suspended one is left as it is. */
+function follower(
   kube: KubeClient,
   temporal: TemporalAccess,
   report: (line: string) => void,
-): Promise<KubeObject[]> {
-  const interrupt = onInterrupt().signal;
-  const follow = async ({ kind, name }: { kind: Kind; name: string }): Promise<KubeObject> => {
+): (targets: readonly Target[]) => Promise<KubeObject[]> {
+  const stop = onInterrupt();
+  const interrupt = stop.signal;
+  const follow = async ({ kind, name }: Target): Promise<KubeObject> => {
     const ref = { namespace: demoNamespace, name };
     const isOver = (object: KubeObject): boolean =>
       isSuspended(object) || ['ready', 'stalled'].includes(readinessOf(object).state);
@@ -81,10 +89,14 @@ async function followAll(
     else throw new CommandError(`${subjectOfObject(object)} is not ready (${reason}): ${text}`);
     return object;
   };
-  const results = await Promise.allSettled(demoTargets.map(follow));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
-  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  return async (targets) => {
+    try {
+      return await Promise.all(targets.map(follow));
+    } catch (error) {
+      stop.abort(); // where one cannot become ready, nobody waits for the others
+      throw error;
+    }
+  };
 }
 
 function suggestions(platform: Platform, temporal: TemporalAccess, repository: DemoRepository): string[] {

@@ -1,8 +1,7 @@
 // `continuo history`: the reconciles of one object, newest first, as Temporal keeps them: a closed run is one reconcile.
-import type { Client } from '@temporalio/client';
 import type { Command } from 'commander';
-import { type ReconciledRef, workflowIdOf } from '../workflows/messages.ts';
-import { openTemporal, type TemporalAccess, uiLink } from './connect.ts';
+import type { ReconciledRef } from '../workflows/messages.ts';
+import { openTemporal } from './connect.ts';
 import { CommandError } from './exit.ts';
 import {
   addClusterFlags,
@@ -13,25 +12,18 @@ import {
   parseCount,
   type TemporalFlags,
 } from './flags.ts';
-import { type Execution, type HistoryRow, historyRows } from './history-rows.ts';
 import { parseObjectTarget, wordOf } from './kinds.ts';
 import { formatValue, paint, shortDuration, shortHashes } from './output.ts';
+import { type LinkedRow, readHistory } from './read-history.ts';
 import { formatCounts } from './run-record.ts';
 import { type Column, oneLine, tableLines } from './table.ts';
-import { isReconciledKind, isWorkflowNotFound, queryStatus } from './workflow-view.ts';
+import { isReconciledKind } from './workflow-view.ts';
 
 interface HistoryFlags extends ClusterFlags, TemporalFlags {
   limit: number;
   output?: OutputFormat;
 }
 
-/** A line with the page of its run. */
-interface LinkedRow extends HistoryRow {
-  link: string;
-}
-
-/** Runs that are asked for at a time. */
-const pageSize = 100;
 const messageWidth = 60;
 
 /** Adds the command. */
@@ -70,42 +62,6 @@ async function runHistory(words: string[], flags: HistoryFlags): Promise<void> {
     if (hasMore) console.error(`… there are older ones: --limit ${flags.limit * 5}`);
   } finally {
     await temporal.close();
-  }
-}
-
-/** At most `limit` lines, newest first, and whether there are more. Pages are read only as far as they are needed. */
-async function readHistory(
-  temporal: TemporalAccess,
-  ref: ReconciledRef,
-  limit: number,
-): Promise<{ rows: LinkedRow[]; hasMore: boolean }> {
-  const client = await temporal.client();
-  const workflowId = workflowIdOf(ref);
-  const rows: LinkedRow[] = [];
-  const add = (execution: Execution, found: HistoryRow[]): void => {
-    const link = uiLink(temporal, workflowId, execution.runId);
-    for (const row of found) rows.push({ ...row, link });
-  };
-  const newest = await describeNewest(client, workflowId);
-  if (newest) {
-    const isOpen = newest.status.name === 'RUNNING';
-    add(newest, historyRows(newest, isOpen ? await queryStatus(temporal, ref) : undefined));
-  }
-  const query = `WorkflowId = "${workflowId}"`;
-  for await (const execution of client.workflow.list({ query, pageSize })) {
-    if (rows.length > limit) break;
-    if (execution.runId !== newest?.runId) add(execution, historyRows(execution));
-  }
-  return { rows: rows.slice(0, limit), hasMore: rows.length > limit };
-}
-
-/** The newest run as the server knows it this moment; lists may lag behind. */
-async function describeNewest(client: Client, workflowId: string): Promise<Execution | undefined> {
-  try {
-    return await client.workflow.getHandle(workflowId).describe();
-  } catch (error) {
-    if (isWorkflowNotFound(error)) return undefined;
-    throw error;
   }
 }
 

@@ -16,7 +16,7 @@ export interface Readiness {
 }
 
 export function statusOf(object: KubeObject): AnyStatus {
-  return (object['status'] ?? {}) as AnyStatus;
+  return object['status'] ?? {};
 }
 
 export function conditionOf(object: KubeObject, type: string): Condition | undefined {

@@ -6,19 +6,21 @@ import { kinds } from '../k8s/api/index.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { type KubeObject, type NamespacedName, refOf } from '../k8s/object.ts';
-import type { ReconciledRef, RunRecord } from '../workflows/messages.ts';
+import type { ReconciledRef } from '../workflows/messages.ts';
 import { openTemporal, type TemporalAccess, withCluster } from './connect.ts';
 import { CommandError, usageError } from './exit.ts';
 import { addClusterFlags, addTemporalFlags, addTimeoutFlag, type ClusterFlags, type TemporalFlags } from './flags.ts';
 import { followObject } from './follow.ts';
+import type { HistoryRow } from './history-rows.ts';
 import { parseObjectTarget, wordOf } from './kinds.ts';
 import { cliFieldManager, readObject, subjectOfObject } from './objects.ts';
 import { printLine, shortDuration, shortHashes } from './output.ts';
 import { isSuspended, readinessOf, statusOf } from './readiness.ts';
+import { readHistory } from './read-history.ts';
 import { changeLines } from './run-record.ts';
 import { oneLine } from './table.ts';
 import { onInterrupt } from './watch-objects.ts';
-import { isReconciledKind, lastRecord } from './workflow-view.ts';
+import { isReconciledKind } from './workflow-view.ts';
 
 interface ReconcileFlags extends ClusterFlags, TemporalFlags {
   withSource?: boolean;
@@ -36,6 +38,8 @@ interface ReconcileContext {
 
 /** The status says Ready a moment before the workflow has noted its record. */
 const recordWithinMs = 3_000;
+/** A new artifact may have brought a reconcile just before the one that was asked for: their changes are shown together. */
+const mostShown = 5;
 
 /** Adds the command. */
 export function register(program: Command): void {
@@ -62,8 +66,9 @@ async function runReconcile(words: string[], flags: ReconcileFlags): Promise<voi
       const context = { kube, temporal, timeoutMs: flags.timeout, interrupt, isForced: flags.force === true };
       const object = await readObject(kube, definition, flags.namespace, name);
       refuseSuspended(object, definition);
+      const before = await newestStart(temporal, object);
       if (flags.withSource) await reconcileSource(context, object as Kustomization);
-      await reconcileObject(context, definition, object);
+      await reconcileObject(context, definition, object, before);
     });
   } finally {
     await temporal.close();
@@ -76,14 +81,19 @@ async function reconcileSource(context: ReconcileContext, object: Kustomization)
   const namespace = sourceRef.namespace ?? object.metadata.namespace ?? '';
   const source = await readObject(context.kube, definition, namespace, sourceRef.name);
   refuseSuspended(source, definition);
-  await reconcileObject({ ...context, isForced: false }, definition, source);
+  const before = await newestStart(context.temporal, source);
+  await reconcileObject({ ...context, isForced: false }, definition, source, before);
 }
 
-/** Asks, follows, and prints the result. Throws a {@link CommandError} when the object is not ready after it. */
+/**
+ * Asks, follows, and prints the result, with what was reconciled since `before`.
+ * Throws a {@link CommandError} when the object is not ready after it.
+ */
 async function reconcileObject(
   context: ReconcileContext,
   definition: KindDefinition,
   object: KubeObject,
+  before: string,
 ): Promise<void> {
   const { kube, temporal, timeoutMs, interrupt, isForced } = context;
   const { kind } = definition;
@@ -94,7 +104,6 @@ async function reconcileObject(
     );
   }
   const ref: NamespacedName = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
-  const before = await recordOrNothing(temporal, { kind, ...ref });
   const handled = statusOf(object).lastHandledReconcileAt;
   const stamp = new Date().toISOString();
   const annotations = {
@@ -109,13 +118,13 @@ async function reconcileObject(
   const report = printLine;
   const over = await followObject({ kube, temporal, definition, ref, isOver, timeoutMs, interrupt, report });
   refuseSuspended(over, definition);
-  const record = await recordAfter(temporal, { kind, ...ref }, before);
-  if (record) for (const line of changeLines(record)) console.log(`  ${line}`);
+  const reconciles = await reconcilesSince(temporal, { kind, ...ref }, before);
+  for (const line of reconciles.flatMap(changeLines)) console.log(`  ${line}`);
 
   const { state, reason, message } = readinessOf(over);
   const text = shortHashes(oneLine(message));
   if (state !== 'ready') throw new CommandError(`${subject} is not ready (${reason}): ${text}`);
-  printLine(`✔ ${subject} is ready: ${text}${record ? ` (${shortDuration(record.durationMs)})` : ''}`);
+  printLine(`✔ ${subject} is ready: ${text}${tookOf(reconciles)}`);
 }
 
 function refuseSuspended(object: KubeObject, definition: KindDefinition): void {
@@ -127,25 +136,32 @@ function refuseSuspended(object: KubeObject, definition: KindDefinition): void {
   );
 }
 
-async function recordOrNothing(temporal: TemporalAccess, ref: ReconciledRef): Promise<RunRecord | undefined> {
-  return await lastRecord(temporal, ref).catch(() => undefined);
+/** ` (85ms)`: how long the reconciles took together; empty when that is not known. */
+function tookOf(reconciles: readonly HistoryRow[]): string {
+  const durationMs = reconciles.reduce((sum, row) => sum + (row.durationMs ?? 0), 0);
+  return reconciles.length > 0 ? ` (${shortDuration(durationMs)})` : '';
 }
 
-/** The record that came after `before`; nothing when Temporal is away or is slow to tell. */
-async function recordAfter(
-  temporal: TemporalAccess,
-  ref: ReconciledRef,
-  before: RunRecord | undefined,
-): Promise<RunRecord | undefined> {
+/** When the newest reconcile started, by the worker's clock; empty when Temporal knows none or is away. */
+async function newestStart(temporal: TemporalAccess, { kind, metadata }: KubeObject): Promise<string> {
+  if (!isReconciledKind(kind)) return '';
+  const ref = { kind, namespace: metadata.namespace ?? '', name: metadata.name };
+  const { rows } = await readHistory(temporal, ref, 1).catch(() => ({ rows: [] }));
+  return rows[0]?.startedAt ?? '';
+}
+
+/** The reconciles that came after one, oldest first; none when Temporal is away or is slow to tell. */
+async function reconcilesSince(temporal: TemporalAccess, ref: ReconciledRef, before: string): Promise<HistoryRow[]> {
   const deadline = performance.now() + recordWithinMs;
   try {
     while (performance.now() < deadline) {
-      const record = await lastRecord(temporal, ref);
-      if (record && record.startedAt !== before?.startedAt) return record;
+      const { rows } = await readHistory(temporal, ref, mostShown);
+      const since = rows.filter((row) => row.startedAt > before);
+      if (since.length > 0 && since[0]?.outcome !== 'Running') return since.reverse();
       await sleep(100);
     }
   } catch {
     // Temporal is away: it was said while following, the result is in the conditions.
   }
-  return undefined;
+  return [];
 }

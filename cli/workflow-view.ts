@@ -1,15 +1,13 @@
-// What Temporal says of an object's workflow: what it is doing now, and what its last reconcile was.
+// What an object's workflow says of itself.
 import {
   type ReconciledKindName,
   type ReconciledRef,
-  type RunRecord,
   statusQuery,
   workflowIdOf,
   workflowKinds,
   type WorkflowStatus,
 } from '../workflows/messages.ts';
 import type { TemporalAccess } from './connect.ts';
-import { recordOf } from './run-record.ts';
 
 const queryTimeoutMs = 2_000;
 
@@ -37,24 +35,6 @@ export async function queryStatus(
     return signal ? await connection.withAbortSignal(signal, query) : await query();
   } catch {
     return undefined;
-  }
-}
-
-/** The record of the newest run that has one. */
-export async function lastRecord(temporal: TemporalAccess, ref: ReconciledRef): Promise<RunRecord | undefined> {
-  const status = await queryStatus(temporal, ref);
-  return status?.lastRun ?? (await recordInMemo(temporal, ref));
-}
-
-/** The memo that the newest run carries: its own record, or still that of the run before. */
-async function recordInMemo(temporal: TemporalAccess, ref: ReconciledRef): Promise<RunRecord | undefined> {
-  const client = await temporal.client();
-  try {
-    const { memo } = await client.workflow.getHandle(workflowIdOf(ref)).describe();
-    return recordOf(memo);
-  } catch (error) {
-    if (isWorkflowNotFound(error)) return undefined;
-    throw error;
   }
 }
 

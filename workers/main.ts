@@ -55,10 +55,10 @@ async function main(): Promise<void> {
       ...common,
       taskQueue: mainTaskQueue,
       workflowBundle: await bundle,
-      activities: engine.activities,
+      activities: { ...engine.activities, ...engine.watchActivities },
       maxCachedWorkflows: config.CONTINUO_WORKFLOW_CACHE,
       maxConcurrentActivityTaskExecutions: config.CONTINUO_CONCURRENT,
-      maxConcurrentLocalActivityExecutions: 200,
+      maxConcurrentLocalActivityExecutions: 100,
       maxConcurrentWorkflowTaskExecutions: 100,
       // A cancellation reaches a stage with its next heartbeat, and those are sent no oftener than this.
       maxHeartbeatThrottleInterval: '1 s',

@@ -10,7 +10,10 @@ import {
   reconcileLoop,
   type ReconcileOutcome,
 } from './reconcile-loop.ts';
-import { quick, runStage, shortStage, watching } from './stages.ts';
+import { quick, runStage, shortStage, waitForHealth } from './stages.ts';
+
+/** Up to so many objects are applied in place: it takes milliseconds. A larger set is an activity with heartbeats. */
+const smallSet = 50;
 
 type KustomizationPass = Pass<KustomizationObservation>;
 
@@ -41,13 +44,17 @@ export async function kustomization(input: ObjectInput): Promise<void> {
       manifestsDigest = built.manifestsDigest;
 
       pass.phase(`Applying revision ${artifact.revision}`);
-      const applied = await runStage('applyManifests', artifact.revision, {
+      const toApply = {
         ...subject,
         revision: artifact.revision,
         manifestsDigest: built.manifestsDigest,
         isForced: o.isForced,
         timeoutMs: o.timeoutMs,
-      });
+      };
+      const applied =
+        built.count <= smallSet
+          ? await shortStage('applyManifests', toApply)
+          : await runStage('applyManifests', artifact.revision, toApply);
       owed = { inventoryKey: applied.unprunedKey ?? applied.inventoryKey };
 
       pass.phase('Pruning what is gone from the source');
@@ -63,14 +70,16 @@ export async function kustomization(input: ObjectInput): Promise<void> {
       }
 
       pass.phase(`Running health checks for revision ${artifact.revision}`);
-      if (!applied.isHealthy) {
-        // Contract 2.1, step 6: a reconcile that is seen to take long is Unknown, not the Ready of the one before.
-        await quick.reportProgress({ ref, message: `Running health checks for revision ${artifact.revision}` });
-      }
-      const health = applied.isHealthy ? undefined : await watching.waitForHealth.executeWithOptions(
-        { summary: artifact.revision },
-        [{ ...subject, revision: artifact.revision, inventoryKey: applied.inventoryKey, timeoutMs: o.timeoutMs }],
-      );
+      const toWaitFor = {
+        ...subject,
+        revision: artifact.revision,
+        inventoryKey: applied.inventoryKey,
+        timeoutMs: o.timeoutMs,
+      };
+      // Contract 2.1, step 6: a reconcile that is seen to take long is Unknown, not the Ready of the one before.
+      const onLong = (): Promise<void> =>
+        quick.reportProgress({ ref, message: `Running health checks for revision ${artifact.revision}` });
+      const health = applied.isHealthy ? undefined : await waitForHealth(toWaitFor, onLong);
       owed = undefined;
       return await report(pass, { manifestsDigest: built.manifestsDigest, applied, pruned, health });
     },

@@ -104,6 +104,9 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   let intents: boolean[] = [];
   let phase = 'waiting';
   let isSuspended = false;
+  let isEnding = false;
+  let passesStarted = 0;
+  let passesEnded = 0;
   let lastRun: RunRecord | undefined;
 
   setHandler(wakeSignal, (reasons) => {
@@ -128,7 +131,10 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
       const request = new Date(Date.now()).toISOString();
       await quick.requestReconcile({ ref, request });
       wakes = mergeWakes(wakes, [{ type: 'request' }]);
-      await condition(() => cursor.request === request && phase === 'waiting');
+      // Any pass that starts from now on sees this request, or a newer one that stands for it.
+      const passesBefore = passesStarted;
+      await condition(() => isEnding || (passesEnded > passesBefore && lastRun?.outcome !== 'Superseded'));
+      if (isEnding) throw ApplicationFailure.nonRetryable(`${ref.kind} "${ref.namespace}/${ref.name}" was deleted`);
       const { outcome = 'Unchanged', reason = '', message = '', revision } = lastRun ?? {};
       return { outcome, reason, message, revision };
     },
@@ -272,9 +278,13 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
       else await condition(isAwake, pauseMs);
     }
     const isDue = cursor.dueAtMs !== undefined && Date.now() >= cursor.dueAtMs;
-    if (!isAwake() && !isDue && (hasRun || workflowInfo().continueAsNewSuggested)) await rollOver();
+    if (!isAwake() && !isDue && (hasRun || workflowInfo().continueAsNewSuggested)) {
+      if (allHandlersFinished()) await rollOver();
+      await condition(() => isAwake() || allHandlersFinished()); // an update is about to wake this workflow
+    }
     if (!isAwake() && !isDue) continue;
 
+    passesStarted += 1;
     await applyIntents();
     const taken = wakes;
     wakes = [];
@@ -296,6 +306,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
 
     switch (decision.do) {
       case 'finish':
+        isEnding = true;
         await condition(allHandlersFinished);
         return;
       case 'finalize':
@@ -323,8 +334,9 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         await attempt(passOf(decision.trigger), true);
         break;
       case 'reconcile':
-        // A run holds one reconcile: when this one has had its, the next gets a run of its own.
-        if (hasRun) {
+        // A run holds one reconcile: when this one has had its, the next gets a run of its own. An update that waits
+        // for a reconcile keeps the run open, so that it gets its answer from this one.
+        if (hasRun && allHandlersFinished()) {
           wakes = mergeWakes(taken, wakes);
           drift = driftBefore; // the next run counts these wakes
           await rollOver();
@@ -333,6 +345,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         break;
     }
     say('waiting');
+    passesEnded = passesStarted;
   }
 }
 

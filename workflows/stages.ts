@@ -2,6 +2,7 @@
 import {
   ActivityCancellationType,
   ActivityFailure,
+  ApplicationFailure,
   proxyActivities,
   proxyLocalActivities,
   TimeoutFailure,
@@ -15,7 +16,6 @@ import type { SourceActivities } from '../activities/source/source-activities.ts
 import type { KustomizationReportActivities } from '../activities/status/report-kustomization.ts';
 import type { SourceReportActivities } from '../activities/status/report-source.ts';
 import type { ObjectActivities } from '../activities/status/status-activities.ts';
-
 import { watchTaskQueue } from './task-queues.ts';
 
 type QuickActivities = ObserveActivities & ObjectActivities & KustomizationReportActivities & SourceReportActivities;
@@ -42,13 +42,19 @@ type Stages = SourceActivities & ArtifactActivities & BuildActivities & AppliedA
 const transient = { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '30 s', maximumAttempts: 8 } as const;
 
 /** A stage that is expected to take milliseconds because its inputs are at hand; a long one falls back to {@link stages}. */
-export const shortStages = proxyLocalActivities<Stages>({
+const shortStages = proxyLocalActivities<Stages>({
   startToCloseTimeout: '4 s',
   retry: { maximumAttempts: 1 },
 });
 
+/** A look at health that may take a moment: most rollouts need some tens of milliseconds. */
+const shortWatching = proxyLocalActivities<HealthActivities>({
+  startToCloseTimeout: '1 s',
+  retry: { maximumAttempts: 1 },
+});
+
 /** Stages that a person wants to see or that may fail for long. Cancelling waits until the stage has really stopped. */
-export const stages = proxyActivities<Stages>({
+const stages = proxyActivities<Stages>({
   startToCloseTimeout: '1 h',
   heartbeatTimeout: '10 s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -56,7 +62,7 @@ export const stages = proxyActivities<Stages>({
 });
 
 /** Waiting for health: nothing is left behind when it is abandoned, so a superseding run need not wait for its end. */
-export const watching = proxyActivities<HealthActivities>({
+const watching = proxyActivities<HealthActivities>({
   taskQueue: watchTaskQueue,
   startToCloseTimeout: '25 h',
   heartbeatTimeout: '30 s',
@@ -86,11 +92,30 @@ export async function shortStage<N extends StageName>(name: N, input: StageInput
   try {
     return await (shortStages[name] as unknown as StageFunction<N>)(input);
   } catch (error) {
-    if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) {
-      return await runStage(name, 'takes longer than usual', input);
-    }
+    if (isWorthRunningLonger(error)) return await runStage(name, 'takes longer than usual', input);
     throw error;
   }
+}
+
+/** Waits for health: for a moment in place, then, once `onLong` has said so, for as long as it takes. */
+export async function waitForHealth(
+  input: Parameters<HealthActivities['waitForHealth']>[0],
+  onLong: () => Promise<void>,
+): Promise<Awaited<ReturnType<HealthActivities['waitForHealth']>>> {
+  try {
+    return await shortWatching.waitForHealth(input);
+  } catch (error) {
+    if (!isWorthRunningLonger(error)) throw error;
+    await onLong();
+    return await watching.waitForHealth.executeWithOptions({ summary: input.revision }, [input]);
+  }
+}
+
+/** What ran out of its short time, or failed in a way that may pass: the ordinary activity has time and a retry policy. */
+function isWorthRunningLonger(error: unknown): boolean {
+  // A local activity's time-out arrives wrapped when it happens and bare when it is replayed: both must go one way.
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  return cause instanceof TimeoutFailure || (cause instanceof ApplicationFailure && !cause.nonRetryable);
 }
 
 /** The bridge between the cluster's watches and the workflows' signals; it runs in whichever worker took it. */

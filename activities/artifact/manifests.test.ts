@@ -46,8 +46,9 @@ describe('createManifestStore', () => {
 
   test('says that manifests are lost when the blob is gone or damaged', async () => {
     const { blobs, open } = setup();
-    const { digest } = await open().put([config('a')]);
-    await open().remember('k', digest);
+    const stored = await open().put([config('a')]);
+    const { digest } = stored;
+    await open().remember('k', stored);
     expect(await open().lookup('k')).toMatchObject({ digest, count: 1 });
 
     for (const key of blobs.keys()) if (key.startsWith('manifests/')) blobs.set(key, Buffer.from('damaged'));
@@ -60,10 +61,11 @@ describe('createManifestStore', () => {
   test('answers a known key from memory', async () => {
     const { open, reads } = setup();
     const manifests = open();
-    const { digest } = await manifests.put([config('a')]);
-    await manifests.remember('k', digest);
+    const stored = await manifests.put([config('a')]);
+    const { digest } = stored;
+    await manifests.remember('k', stored);
 
-    expect(manifests.peekKey('k')).toBe(digest);
+    expect(manifests.peekKey('k')).toEqual(stored);
     expect(manifests.peek(digest)).toEqual([config('a')]);
     expect(await manifests.lookup('k')).toMatchObject({ digest });
     expect(reads()).toBe(0);

@@ -28,11 +28,11 @@ export interface ManifestStore {
   /** The objects if they are in memory now. */
   peek(digest: string): readonly KubeObject[] | undefined;
   /** Remembers what a build key gave. */
-  remember(buildKey: string, digest: string): Promise<void>;
+  remember(buildKey: string, stored: StoredManifests): Promise<void>;
   /** What a build key gave, as long as its blob is there. */
   lookup(buildKey: string): Promise<StoredManifests | undefined>;
   /** What a build key gave, from memory alone; the blob may be gone. */
-  peekKey(buildKey: string): string | undefined;
+  peekKey(buildKey: string): StoredManifests | undefined;
 }
 
 export interface ManifestStoreOptions {
@@ -52,7 +52,7 @@ const decompress = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip
 
 export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOptions): ManifestStore {
   const cached = new Map<string, CachedManifests>();
-  const keys = new Map<string, string>();
+  const keys = new Map<string, StoredManifests>();
   let cachedBytes = 0;
 
   function touch(entry: CachedManifests): void {
@@ -67,9 +67,9 @@ export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOpti
     }
   }
 
-  function rememberInMemory(buildKey: string, digest: string): void {
+  function rememberInMemory(buildKey: string, stored: StoredManifests): void {
     keys.delete(buildKey);
-    keys.set(buildKey, digest);
+    keys.set(buildKey, stored);
     if (keys.size > maxRememberedKeys) keys.delete(keys.keys().next().value ?? '');
   }
 
@@ -104,20 +104,20 @@ export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOpti
   async function get(digest: string): Promise<readonly KubeObject[]> {
     const entry = await load(digest);
     if (!entry) {
-      for (const [buildKey, built] of keys) if (built === digest) keys.delete(buildKey);
+      for (const [buildKey, built] of keys) if (built.digest === digest) keys.delete(buildKey);
       throw failure('StorageOperationFailed', `manifests "${digest}" are lost or damaged; they have to be built again`);
     }
     return entry.objects;
   }
 
-  async function remember(buildKey: string, digest: string): Promise<void> {
-    if (keys.get(buildKey) === digest) return;
-    await storage(store.writeBlob(keyBlob(buildKey), Buffer.from(digest)));
-    rememberInMemory(buildKey, digest);
+  async function remember(buildKey: string, stored: StoredManifests): Promise<void> {
+    if (keys.get(buildKey)?.digest === stored.digest) return;
+    await storage(store.writeBlob(keyBlob(buildKey), Buffer.from(stored.digest)));
+    rememberInMemory(buildKey, stored);
   }
 
   async function lookup(buildKey: string): Promise<StoredManifests | undefined> {
-    let digest = keys.get(buildKey);
+    let digest = keys.get(buildKey)?.digest;
     if (!digest) {
       const blob = await storage(store.readBlob(keyBlob(buildKey)));
       digest = blob && Buffer.from(blob).toString('utf8');
@@ -127,8 +127,9 @@ export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOpti
       keys.delete(buildKey);
       return undefined;
     }
-    rememberInMemory(buildKey, entry.digest);
-    return { digest: entry.digest, count: entry.count, sizeBytes: entry.sizeBytes };
+    const { objects: _, ...stored } = entry;
+    rememberInMemory(buildKey, stored);
+    return stored;
   }
 
   return {

@@ -35,6 +35,7 @@ export interface BuildManifestsResult {
 /** What {@link createFindBuilt} knows of a build that need not be done. */
 export interface FoundBuild {
   manifestsDigest: string;
+  count: number;
   buildKey: string;
 }
 
@@ -79,7 +80,7 @@ export async function buildKustomization(
   const known = buildKey ? await deps.manifests.lookup(buildKey) : undefined;
   if (known) return { manifestsDigest: known.digest, count: known.count, buildKey, isCached: true };
   const stored = await deps.manifests.put(await buildObjects(artifact, spec, plan, deps, signal));
-  if (buildKey) await deps.manifests.remember(buildKey, stored.digest);
+  if (buildKey) await deps.manifests.remember(buildKey, stored);
   return { manifestsDigest: stored.digest, count: stored.count, buildKey, isCached: false };
 }
 
@@ -96,8 +97,8 @@ export function createFindBuilt(
     try {
       const { buildKey } = planBuild(unpacked, buildSpecOf(kustomization), deps);
       if (!buildKey) return undefined;
-      const manifestsDigest = deps.manifests.peekKey(buildKey) ?? (await deps.manifests.lookup(buildKey))?.digest;
-      return manifestsDigest ? { manifestsDigest, buildKey } : undefined;
+      const known = deps.manifests.peekKey(buildKey) ?? (await deps.manifests.lookup(buildKey));
+      return known ? { manifestsDigest: known.digest, count: known.count, buildKey } : undefined;
     } catch {
       return undefined;
     }

@@ -19,6 +19,8 @@ export interface SourceObservation extends Observation {
 /** Manifests that were built before and that the artifact at hand would build again. */
 export interface BuiltRef {
   manifestsDigest: string;
+  /** Objects in them. */
+  count: number;
   buildKey?: string;
 }
 

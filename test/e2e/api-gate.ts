@@ -82,7 +82,8 @@ export async function startApiGate(platform: Platform): Promise<ApiGate> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
-  config.clusters[0].cluster = { server: `http://127.0.0.1:${(server.address() as AddressInfo).port}` };
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  config.clusters[0].cluster = { server: address, 'insecure-skip-tls-verify': true };
   const kubeconfig = join(platform.dataDir, `gate-${counter++}.kubeconfig`);
   writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 });
   return {

@@ -1,8 +1,7 @@
 // The CLI as a person or a script uses it: a process, its output, its exit code, and what the cluster is like after.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { inject } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { workflowIdOf } from '../../workflows/messages.ts';
 import {
   configMap,

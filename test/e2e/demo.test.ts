@@ -25,6 +25,10 @@ const platform = {
   stop: () => Promise.resolve(),
 };
 
+// A machine on which nobody has ever set up Git.
+process.env['GIT_CONFIG_GLOBAL'] = '/dev/null';
+process.env['GIT_CONFIG_NOSYSTEM'] = '1';
+
 async function run(): Promise<string> {
   const lines: string[] = [];
   await runDemo(platform, (line) => lines.push(line));
@@ -64,8 +68,8 @@ it('reconciles two environments from one push, and again what is pushed from its
   const clone = join(dataDir, 'demo');
   const file = join(clone, 'apps', 'staging', 'kustomization.yaml');
   writeFileSync(file, readFileSync(file, 'utf8').replace('Hello from staging', 'Good morning'));
-  execFileSync('git', ['commit', '--quiet', '--all', '--message=Greet'], { cwd: clone, env: withoutGitSettings() });
-  execFileSync('git', ['push', '--quiet'], { cwd: clone, stdio: 'pipe', env: withoutGitSettings() });
+  execFileSync('git', ['commit', '--quiet', '--all', '--message=Greet'], { cwd: clone });
+  execFileSync('git', ['push', '--quiet'], { cwd: clone, stdio: 'pipe' });
   await eventually(
     'the new page, and only that',
     async () => (await pages('staging')).join() === 'Good morning',
@@ -76,8 +80,3 @@ it('reconciles two environments from one push, and again what is pushed from its
   expect(existsSync(join(clone, '.gitignore'))).toBe(true);
   expect(await pages('staging')).toEqual(['Good morning']);
 });
-
-/** A machine on which nobody has ever set up Git. */
-function withoutGitSettings(): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], HOME: dataDir, GIT_CONFIG_NOSYSTEM: '1' };
-}

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
 import type { KubeObject } from '../../k8s/object.ts';
-import { conditionOf, configMap, connectCluster, createNamespace, eventually, requestReconcile } from './harness.ts';
+import { conditionOf, configMap, connectCluster, createNamespace, eventually, requestReconcile, statusOf } from './harness.ts';
 import { createAppliedScenario, createScenario, deployment, inventoryOf, manifest } from './scenario.ts';
 
 let client: KubeClient;
@@ -20,7 +20,7 @@ test('an overlay with components and every override of the spec builds as kustom
       'base/kustomization.yaml': 'resources: [web.yaml]\nconfigMapGenerator: [{name: settings, literals: [a=1]}]\n',
       'base/web.yaml': deployment('web', { image: 'example/web:1' }),
       'overlays/prod/kustomization.yaml':
-        'resources: [../../base]\npatches: [{target: {kind: Deployment}, patch: "[{op: replace, path: /spec/replicas, value: 2}]"}]\n',
+        'resources: [../../base]\npatches: [{target: {kind: Deployment}, patch: "- {op: replace, path: /spec/replicas, value: 2}"}]\n',
       'components/extra/kustomization.yaml':
         'apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nresources: [extra.yaml]\n',
       'components/extra/extra.yaml': configMap('extra', { v: '1' }),
@@ -38,7 +38,7 @@ test('an overlay with components and every override of the spec builds as kustom
         patches: [
           {
             target: { kind: 'Deployment', name: 'web' },
-            patch: '[{op: add, path: /metadata/annotations, value: {patched: "yes"}}]',
+            patch: '- {op: add, path: /metadata/annotations, value: {patched: "yes"}}',
           },
         ],
       },
@@ -95,7 +95,11 @@ test('what .sourceignore and spec.ignore name is not in the artifact', async () 
   );
   expect(inventoryOf(await scenario.kustomization())).toEqual([`${scenario.namespace}_a__ConfigMap v1`]);
 
+  // The revision stays the same, so that consumers need not look by themselves (contract 2.1, "watch rule").
+  const { artifact } = statusOf(await scenario.source());
   await scenario.patch(await scenario.source(), { spec: { ignore: null } });
+  await eventually('a new artifact', async () => statusOf(await scenario.source()).artifact?.digest !== artifact?.digest);
+  await requestReconcile(client, await scenario.kustomization());
   await eventually('what is no longer ignored', () => scenario.configMap('c'));
 });
 

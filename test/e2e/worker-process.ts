@@ -63,7 +63,7 @@ export async function startWorker(platform: Platform, options: WorkerOptions): P
     pid: child.pid ?? 0,
     isAlive: () => isRunning(child),
     async kill() {
-      child.kill('SIGKILL');
+      if (isRunning(child)) child.kill('SIGKILL');
       await ended;
     },
     async stop() {
@@ -73,16 +73,12 @@ export async function startWorker(platform: Platform, options: WorkerOptions): P
     freeze: (isFrozen) => void child.kill(isFrozen ? 'SIGSTOP' : 'SIGCONT'),
     log: () => readFileSync(logPath, 'utf8'),
   };
-  await eventually(
-    'the worker to be ready',
-    async () => {
-      if (!worker.isAlive()) return true;
-      return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
-    },
-    90_000,
-  );
-  if (worker.isAlive()) return worker;
-  throw new Error(`the worker ended before it was ready:\n${worker.log().slice(-3_000)}`);
+  const isReady = async (): Promise<boolean> =>
+    !worker.isAlive() || (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+  const wasReady = await eventually('the worker to be ready', isReady, 60_000).catch(() => false);
+  if (wasReady && worker.isAlive()) return worker;
+  await worker.kill();
+  throw new Error(`the worker did not become ready:\n${worker.log().slice(-3_000)}`);
 }
 
 /** Removes what a worker had kept, as a pod without a volume loses it. */

@@ -423,6 +423,7 @@ describe('buildKustomization', () => {
     expect(elsewhere).toEqual({ ...built, isCached: true });
     expect(await createFindBuilt(second)(object, unpacked)).toEqual({
       manifestsDigest: built.manifestsDigest,
+      count: 3,
       buildKey: built.buildKey,
     });
     expect((await second.manifests.get(built.manifestsDigest)).map(({ kind }) => kind)).toEqual([
