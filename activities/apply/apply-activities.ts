@@ -313,7 +313,8 @@ function deadline(timeoutMs: number): AbortSignal {
 function startBeating(verb: string): { onProgress(done: number, total: number): void; stop(): void } {
   const context = Context.current();
   let cursor = verb;
-  const timer = setInterval(() => context.heartbeat(cursor), heartbeatEveryMs);
+  // A local activity lives within its workflow task, which tells the server by itself that it is alive.
+  const timer = context.info.isLocal ? undefined : setInterval(() => context.heartbeat(cursor), heartbeatEveryMs);
   return {
     onProgress: (done, total) => {
       cursor = `${verb} ${done} of ${total}`;

@@ -1,5 +1,5 @@
 // The health stage: an activity that waits, and a question that is answered at once from memory.
-import { cancellationSignal, heartbeat } from '@temporalio/activity';
+import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
 import type { KubeClient, ResourceInfo } from '../../k8s/client.ts';
 import { type KubeObject, type NamespacedName, type ObjectRef, subjectOf } from '../../k8s/object.ts';
 import type { CacheScope, WatchCache, WatchCaches } from '../../k8s/watch-cache.ts';
@@ -55,7 +55,7 @@ const heartbeatMs = 5000;
 export function createHealthActivities(deps: HealthDependencies): HealthActivities {
   async function wait(input: WaitForHealthInput): Promise<HealthResult> {
     let progress: HealthProgress | undefined;
-    const timer = setInterval(() => heartbeat(progress), heartbeatMs);
+    const timer = activityInfo().isLocal ? undefined : setInterval(() => heartbeat(progress), heartbeatMs);
     try {
       return await waitForKustomization(deps, input, cancellationSignal(), (seen) => {
         progress = seen;
