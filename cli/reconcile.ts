@@ -1,4 +1,5 @@
 // `continuo reconcile`: asks for a reconcile as flux does, by the annotation, and follows it to its end.
+import { forceAtAnnotation, requestedAtAnnotation } from '../k8s/api/annotations.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { KindDefinition } from '../k8s/api/definition.ts';
@@ -107,8 +108,8 @@ async function reconcileObject(
   const handled = statusOf(object).lastHandledReconcileAt;
   const stamp = new Date().toISOString();
   const annotations = {
-    'reconcile.fluxcd.io/requestedAt': stamp,
-    ...(isForced ? { 'reconcile.fluxcd.io/forceAt': stamp } : {}),
+    [requestedAtAnnotation]: stamp,
+    ...(isForced ? { [forceAtAnnotation]: stamp } : {}),
   };
   await kube.patch(refOf(object), { metadata: { annotations } }, { type: 'merge', fieldManager: cliFieldManager });
   printLine(`► ${subject}: reconcile requested`);

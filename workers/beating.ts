@@ -8,6 +8,7 @@ export function beating<T extends object>(activities: T): T {
   const wrapped = Object.entries(activities).map(([name, activity]) => {
     const run = async (input: unknown): Promise<unknown> => {
       const context = Context.current();
+      if (context.info.isLocal) return await (activity as (input: unknown) => Promise<unknown>)(input);
       const timer = setInterval(() => context.heartbeat(), heartbeatEveryMs);
       try {
         return await (activity as (input: unknown) => Promise<unknown>)(input);

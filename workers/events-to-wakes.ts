@@ -1,11 +1,10 @@
 // What a change of one of our own objects means: pure rules. Our own status writes wake nobody.
+import { requestedAtAnnotation } from '../k8s/api/annotations.ts';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
 import type { WakeReason } from '../workflows/messages.ts';
-
-const requestedAtAnnotation = 'reconcile.fluxcd.io/requestedAt';
 
 /** Why the object's own workflow is to be woken; undefined: not at all. */
 export function wakeOf(event: CacheEvent): WakeReason | undefined {

@@ -3,6 +3,7 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type { SourceObservation } from '../activities/observe/observation.ts';
 import { obstacleFailure } from './decisions/obstacle.ts';
+import { backoffMs } from './decisions/timing.ts';
 import { type ObjectInput, type Pass, reconcileLoop } from './reconcile-loop.ts';
 import { quick, runStage } from './stages.ts';
 
@@ -31,10 +32,12 @@ export async function gitRepository(input: ObjectInput): Promise<void> {
 
       acknowledge: (pass) => quick.reportSource(reportOf(pass)),
 
-      reportFailure: (pass, failed) =>
-        CancellationScope.nonCancellable(() =>
-          quick.reportSourceFailure({ ...reportOf(pass), failed, failures: pass.failures }),
-        ),
+      async reportFailure(pass, failed) {
+        const { isStalled } = await CancellationScope.nonCancellable(() =>
+          quick.reportSourceFailure({ ...reportOf(pass), failed }),
+        );
+        return { isStalled, retryInMs: failed.retryInMs ?? backoffMs(pass.failures) };
+      },
 
       // An artifact that was published for a superseded spec is replaced by the next; retention removes it.
       settleSuperseded: async () => undefined,

@@ -58,11 +58,14 @@ export async function kustomization(input: ObjectInput): Promise<void> {
       owed = { inventoryKey: applied.unprunedKey ?? applied.inventoryKey };
 
       pass.phase('Pruning what is gone from the source');
-      const pruned = applied.staleCount > 0 ? await runStage('pruneInventory', `${applied.staleCount} stale`, {
-        kustomization: ref,
-        inventoryKey: applied.inventoryKey,
-        timeoutMs: o.timeoutMs,
-      }) : undefined;
+      const pruned =
+        applied.staleCount > 0
+          ? await runStage('pruneInventory', `${applied.staleCount} stale`, {
+              kustomization: ref,
+              inventoryKey: applied.inventoryKey,
+              timeoutMs: o.timeoutMs,
+            })
+          : undefined;
 
       if (pruned) owed = pruned;
       if (pruned && pruned.errors.length > 0) {

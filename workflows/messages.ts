@@ -34,15 +34,7 @@ export function clusterWorkflowId(cluster: string): string {
 }
 
 /** Why a workflow is woken. Reasons carry no state: a pass observes everything again (level-triggered). */
-export type WakeType =
-  | 'created'
-  | 'spec'
-  | 'request'
-  | 'artifact'
-  | 'drift'
-  | 'dependency'
-  | 'deleted'
-  | 'resync';
+export type WakeType = 'created' | 'spec' | 'request' | 'artifact' | 'drift' | 'dependency' | 'deleted' | 'resync';
 
 export interface WakeReason {
   type: WakeType;

@@ -34,8 +34,11 @@ import {
 import { searchAttributes } from './search-attributes.ts';
 import { quick } from './stages.ts';
 
-/** A closed run is one reconcile: this long after it, when nothing else came, the workflow continues as new. */
-const rollOverAfterMs = 5_000;
+/**
+ * A closed run is one reconcile: so long after it, when nothing else came, the workflow continues as new. Spread, so that
+ * a commit which changed hundreds of objects does not make all of their workflows roll over together.
+ */
+const rollOverAfterMs = { minimum: 5_000, spread: 5_000 };
 /** Lines of a change set that the run's memo keeps. */
 const recordedLines = 20;
 const finalizeAgainAfterMs = 10_000;
@@ -108,6 +111,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   let passesStarted = 0;
   let passesEnded = 0;
   let lastRun: RunRecord | undefined;
+  const untilRollOverMs = rollOverAfterMs.minimum + Math.random() * rollOverAfterMs.spread;
 
   setHandler(wakeSignal, (reasons) => {
     wakes = mergeWakes(wakes, reasons);
@@ -141,7 +145,9 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     {
       validator: () => {
         if (isSuspended) {
-          throw ApplicationFailure.nonRetryable(`${ref.kind} "${ref.namespace}/${ref.name}" is suspended: resume it first`);
+          throw ApplicationFailure.nonRetryable(
+            `${ref.kind} "${ref.namespace}/${ref.name}" is suspended: resume it first`,
+          );
         }
       },
     },
@@ -271,7 +277,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   for (;;) {
     const hasRun = lastRun !== undefined && lastRun.outcome !== 'Unchanged';
     const untilDueMs = cursor.dueAtMs === undefined ? Infinity : Math.max(cursor.dueAtMs - Date.now(), 0);
-    const pauseMs = Math.min(untilDueMs, hasRun ? rollOverAfterMs : Infinity);
+    const pauseMs = Math.min(untilDueMs, hasRun ? untilRollOverMs : Infinity);
     const isAwake = () => wakes.length > 0 || intents.length > 0;
     if (!isAwake() && pauseMs > 0) {
       if (pauseMs === Infinity) await condition(isAwake);

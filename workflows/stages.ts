@@ -39,7 +39,12 @@ type AppliedActivities = Omit<ApplyActivities, 'applyManifests'> & {
 
 type Stages = SourceActivities & ArtifactActivities & BuildActivities & AppliedActivities;
 
-const transient = { initialInterval: '1 s', backoffCoefficient: 2, maximumInterval: '30 s', maximumAttempts: 8 } as const;
+const transient = {
+  initialInterval: '1 s',
+  backoffCoefficient: 2,
+  maximumInterval: '30 s',
+  maximumAttempts: 8,
+} as const;
 
 /** A stage that is expected to take milliseconds because its inputs are at hand; a long one falls back to {@link stages}. */
 const shortStages = proxyLocalActivities<Stages>({

@@ -1,5 +1,7 @@
 // Observe: what is there now of an object, its source and what it applied. Reads memory only; no request is sent.
 import type { WakeReason } from '../../workflows/messages.ts';
+import { forceAtAnnotation, requestedAtAnnotation } from '../../k8s/api/annotations.ts';
+import { fluxFinalizer } from '../../k8s/api/definition.ts';
 import type { GitRepository } from '../../k8s/api/git-repository.ts';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import { parseDuration } from '../../k8s/duration.ts';
@@ -10,12 +12,6 @@ import type { UnpackedArtifact, UnpackedArtifacts } from '../artifact/artifact.t
 import type { BuiltRef, KustomizationObservation, SourceObservation } from './observation.ts';
 import { sourceOf } from './source-of.ts';
 import { unsupportedField } from './supported-fields.ts';
-
-/** Annotation by which people ask for a reconcile (contract 1.0). */
-export const requestedAtAnnotation = 'reconcile.fluxcd.io/requestedAt';
-/** Annotation by which people ask for the full path, memory notwithstanding. */
-export const forceAtAnnotation = 'reconcile.fluxcd.io/forceAt';
-export const finalizer = 'finalizers.fluxcd.io';
 
 export interface ObserveInput {
   ref: NamespacedName;
@@ -110,7 +106,7 @@ function observationOf(object: GitRepository | Kustomization, interval: string):
     exists: true,
     isDeleting: metadata.deletionTimestamp !== undefined,
     isSuspended: spec.suspend === true,
-    hasFinalizer: metadata.finalizers?.includes(finalizer) ?? false,
+    hasFinalizer: metadata.finalizers?.includes(fluxFinalizer) ?? false,
     generation: metadata.generation ?? 1,
     observedGeneration: status?.observedGeneration ?? -1,
     requestedAt: metadata.annotations?.[requestedAtAnnotation],

@@ -1,8 +1,7 @@
 // Report of a source's reconcile: status patch, events, retention of old artifacts.
 import type { GitRepository } from '../../k8s/api/git-repository.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
-import { backoffMs } from '../../workflows/decisions/timing.ts';
-import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workflows/reconcile-loop.ts';
+import type { ReconcileOutcome, StageFailure } from '../../workflows/reconcile-loop.ts';
 import type { ArtifactStore } from '../artifact/artifact.ts';
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
@@ -68,19 +67,16 @@ export function createSourceReport({ writer, events, store }: SourceReportDepend
       return { ...outcome, changed: archived ? [archived.message] : undefined };
     },
 
-    async reportSourceFailure(
-      input: ReportInput & { failed: StageFailure; failures: number },
-    ): Promise<FailureVerdict> {
+    async reportSourceFailure(input: ReportInput & { failed: StageFailure }): Promise<{ isStalled: boolean }> {
       const { failed } = input;
       const object = await find(input.ref);
       const isStalled = isReason(failed.reason) && reasons[failed.reason].retry === 'stall';
-      const verdict = { isStalled, retryInMs: failed.retryInMs ?? backoffMs(input.failures) };
-      if (!object) return verdict;
+      if (!object) return { isStalled };
       const context = { ...input, now: isoSeconds(Date.now()) };
       const next = sourceStatusAfterFailure(object, context, { ...failed, isStalled });
       await writer.writeStatus(object, next);
       tell({ ...object, status: next }, 'Warning', failed.reason, failed.message);
-      return verdict;
+      return { isStalled };
     },
   };
 }

@@ -1,12 +1,13 @@
 // Report: what a pass found out becomes status, conditions and events. One status patch a reconcile, none when nothing
 // is new; what a person asked for is echoed in the same patch as the final Ready (contract 3, 8).
+import { requestedAtAnnotation } from '../../k8s/api/annotations.ts';
+import { fluxFinalizer } from '../../k8s/api/definition.ts';
 import type { KubeClient } from '../../k8s/client.ts';
 import { KubeApiError } from '../../k8s/client.ts';
 import type { FluxObjects, WatchedKind } from '../../k8s/flux-objects.ts';
 import { mergePatch } from '../../k8s/merge-patch.ts';
 import { type KubeObject, type NamespacedName, refOf } from '../../k8s/object.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
-import { finalizer, requestedAtAnnotation } from '../observe/observe-activities.ts';
 import { progressWishes, withConditions } from './conditions.ts';
 
 export interface StatusDependencies {
@@ -58,20 +59,20 @@ export function createObjectActivities(writer: ObjectWriter) {
     async addFinalizer({ ref }: { ref: ReconciledRef }): Promise<void> {
       const object = await writer.find(ref.kind, ref);
       const finalizers = object?.metadata.finalizers ?? [];
-      if (!object || object.metadata.deletionTimestamp || finalizers.includes(finalizer)) return;
+      if (!object || object.metadata.deletionTimestamp || finalizers.includes(fluxFinalizer)) return;
       const { resourceVersion } = object.metadata;
       // With the resourceVersion, so that nobody else's finalizer is lost: a conflict is tried again.
       await writer.patchObject(ref.kind, ref, {
-        metadata: { finalizers: [...finalizers, finalizer], resourceVersion },
+        metadata: { finalizers: [...finalizers, fluxFinalizer], resourceVersion },
       });
     },
 
     async removeFinalizer({ ref }: { ref: ReconciledRef }): Promise<void> {
       const object = await writer.find(ref.kind, ref);
       const finalizers = object?.metadata.finalizers ?? [];
-      if (!object || !finalizers.includes(finalizer)) return;
+      if (!object || !finalizers.includes(fluxFinalizer)) return;
       const { resourceVersion } = object.metadata;
-      const rest = finalizers.filter((name) => name !== finalizer);
+      const rest = finalizers.filter((name) => name !== fluxFinalizer);
       await writer.patchObject(ref.kind, ref, { metadata: { finalizers: rest, resourceVersion } });
     },
 
