@@ -68,12 +68,18 @@ export async function followObject(options: FollowOptions): Promise<KubeObject> 
   if (interrupt.aborted) {
     throw new CommandError(`${subject} is not followed any more; its reconcile goes on`, exitCodes.interrupted);
   }
-  const { reason, message } = last ? readinessOf(last) : { reason: 'Unknown', message: 'it was never seen' };
   throw new CommandError(
-    `${subject} not finished within ${shortDuration(timeoutMs)} (${reason || 'Progressing'}): ${oneLine(message)}` +
-      '; it goes on, follow it with "continuo get --watch"',
+    `${subject} not finished within ${shortDuration(timeoutMs)}${standing(last)}`,
     exitCodes.timedOut,
   );
+}
+
+/** How an object stands that was followed for too long. */
+function standing(object: KubeObject | undefined): string {
+  if (!object) return ': it was never seen';
+  const { state, reason, message } = readinessOf(object);
+  if (state === 'ready') return ': nobody has taken the request up, does a worker run?';
+  return ` (${reason || 'Progressing'}): ${shortHashes(oneLine(message))}; it goes on, see "continuo get --watch"`;
 }
 
 /** Tells each phase once, for as long as it lasts. */

@@ -26,11 +26,10 @@ export async function readHistory(
     const link = uiLink(temporal, workflowId, execution.runId);
     for (const row of found) rows.push({ ...row, link });
   };
+  // Asked in this order: an answer waits for the workflow task under way, which is what brings the memo.
+  const status = await queryStatus(temporal, ref);
   const newest = await describeNewest(client, workflowId);
-  if (newest) {
-    const isOpen = newest.status.name === 'RUNNING';
-    add(newest, historyRows(newest, isOpen ? await queryStatus(temporal, ref) : undefined));
-  }
+  if (newest) add(newest, historyRows(newest, status));
   const query = `WorkflowId = "${workflowId}"`;
   for await (const execution of client.workflow.list({ query, pageSize })) {
     if (rows.length > limit) break;

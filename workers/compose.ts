@@ -23,6 +23,7 @@ import { createUnpackedArtifacts } from '../activities/artifact/unpack.ts';
 import { createBuildActivities, createFindBuilt } from '../activities/build/build-activities.ts';
 import { createEventRecorder } from '../activities/event/recorder.ts';
 import { createHealthActivities, healthNow } from '../activities/health/health-activities.ts';
+import { healthExpressionError } from '../activities/health/health-expressions.ts';
 import type { AppliedObject } from '../activities/health/health-targets.ts';
 import { createNamedCaches } from '../activities/health/named-caches.ts';
 import { createObserveActivities } from '../activities/observe/observe-activities.ts';
@@ -179,6 +180,7 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
       findBuilt: createFindBuilt({ ...parts.build, manifests: parts.manifests }),
       isInSync: (object, digest) => isInSync(object, digest, { memory, caches, overrideManagers }),
       isHealthy,
+      expressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
       isCrossNamespaceAllowed: !config.CONTINUO_NO_CROSS_NAMESPACE_REFS,
     }),
     ...createObjectActivities(writer),

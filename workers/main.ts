@@ -20,7 +20,9 @@ import { ensureSearchAttributes } from './search-attributes.ts';
 import { createSignaller } from './signaller.ts';
 import { workflowBundle } from './workflow-bundle.ts';
 
-const shutdownGraceMs = 10_000;
+/** What works gets this long to finish; what waits is handed over at once. */
+const shutdownGraceMs = 3_000;
+const localSlots = 16;
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);
@@ -49,16 +51,18 @@ async function main(): Promise<void> {
   const bridge = createBridge({ ...engine, client, signaller, log });
   await engine.objects.sync();
 
-  const common = { connection: native, namespace: config.TEMPORAL_NAMESPACE, shutdownGraceTime: shutdownGraceMs };
+  const common = { connection: native, namespace: config.TEMPORAL_NAMESPACE };
   const workers = [
     await Worker.create({
       ...common,
       taskQueue: mainTaskQueue,
+      shutdownGraceTime: shutdownGraceMs,
       workflowBundle: await bundle,
       activities: { ...engine.activities, ...engine.watchActivities },
       maxCachedWorkflows: config.CONTINUO_WORKFLOW_CACHE,
       maxConcurrentActivityTaskExecutions: config.CONTINUO_CONCURRENT,
-      maxConcurrentLocalActivityExecutions: 100,
+      // Few at a time: each is over in milliseconds then, and a burst waits its turn instead of all being slow together.
+      maxConcurrentLocalActivityExecutions: localSlots,
       maxConcurrentWorkflowTaskExecutions: 100,
       // A cancellation reaches a stage with its next heartbeat, and those are sent no oftener than this.
       maxHeartbeatThrottleInterval: '1 s',

@@ -111,6 +111,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   let passesStarted = 0;
   let passesEnded = 0;
   let lastRun: RunRecord | undefined;
+  /** This run holds a reconcile that the history tells of; it is closed before the next one begins. */
+  let hasRun = false;
   const untilRollOverMs = rollOverAfterMs.minimum + Math.random() * rollOverAfterMs.spread;
 
   setHandler(wakeSignal, (reasons) => {
@@ -201,6 +203,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   /** Makes the run findable: search attributes for lists, the memo for `continuo history`. */
   const record = (run: RunRecord): void => {
     lastRun = run;
+    hasRun = true;
     upsertMemo({ run });
     upsertSearchAttributes([
       { key: searchAttributes.trigger, value: run.trigger },
@@ -275,7 +278,6 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   };
 
   for (;;) {
-    const hasRun = lastRun !== undefined && lastRun.outcome !== 'Unchanged';
     const untilDueMs = cursor.dueAtMs === undefined ? Infinity : Math.max(cursor.dueAtMs - Date.now(), 0);
     const pauseMs = Math.min(untilDueMs, hasRun ? untilRollOverMs : Infinity);
     const isAwake = () => wakes.length > 0 || intents.length > 0;

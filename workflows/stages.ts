@@ -54,7 +54,7 @@ const shortStages = proxyLocalActivities<Stages>({
 
 /** A look at health that may take a moment: most rollouts need some tens of milliseconds. */
 const shortWatching = proxyLocalActivities<HealthActivities>({
-  startToCloseTimeout: '1 s',
+  startToCloseTimeout: '300 ms',
   retry: { maximumAttempts: 1 },
 });
 

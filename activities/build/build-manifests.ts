@@ -1,5 +1,5 @@
 // One build: from an unpacked artifact and a Kustomization's overrides to Kubernetes objects.
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { KubeObject } from '../../k8s/object.ts';
@@ -13,7 +13,7 @@ import { type BuildInput, prepareBuild } from './generate-kustomization.ts';
 import { runKustomize } from './kustomize.ts';
 import { ManifestError } from './manifest-error.ts';
 import { buildPlainFolder, isPlainSpec } from './plain-folder.ts';
-import { type Manifests, readManifests, readYaml } from './read-manifests.ts';
+import { defaultReadLimits, type Manifests, readManifests, readYaml } from './read-manifests.ts';
 import { createWorkspace } from './workspace.ts';
 
 /** How builds are run; the same for all of them. */
@@ -68,6 +68,7 @@ export async function buildObjects(
   signal?: AbortSignal,
 ): Promise<KubeObject[]> {
   if (plan.closure.files.length === 0 && plan.input.file === undefined && isEmptyInput(plan.input)) return [];
+  await assertFileSizes(artifact, plan.closure.files);
   const plain = await tryPlainFolder(artifact, spec, plan);
   if (plain) return plain;
   try {
@@ -82,6 +83,18 @@ export async function buildObjects(
 function isEmptyInput(input: BuildInput): boolean {
   const { resources, components } = input.fields;
   return [resources, components].every((list) => !Array.isArray(list) || list.length === 0);
+}
+
+/** A file that is too large to be read is told by name at once; kustomize would chew on it for a minute. */
+async function assertFileSizes(artifact: UnpackedArtifact, files: readonly string[]): Promise<void> {
+  const { sizeBytes: limit } = defaultReadLimits;
+  for (const path of files) {
+    const size = (await stat(join(artifact.directory, path)).catch(() => undefined))?.size ?? 0;
+    if (size <= limit) continue;
+    throw buildFailed(
+      new Error(`"${path}" has ${size} bytes, over the limit of ${limit} bytes: split it, or name it in .sourceignore`),
+    );
+  }
 }
 
 async function tryPlainFolder(

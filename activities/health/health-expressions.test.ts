@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { KubeObject } from '../../k8s/object.ts';
-import { compileHealthExpressions, type HealthExpression } from './health-expressions.ts';
+import { compileHealthExpressions, healthExpressionError, type HealthExpression } from './health-expressions.ts';
 
 const thing = (body: string): KubeObject => ({
   apiVersion: 'example.org/v1',
@@ -55,4 +55,11 @@ describe('compileHealthExpressions', () => {
       expect.objectContaining({ type: 'InvalidCELExpression', message: expect.stringMatching(message) }),
     );
   });
+});
+
+test('says why entries do not compile, and nothing of those that do', () => {
+  expect(healthExpressionError([{ apiVersion: 'v1', kind: 'Pod', current: 'has(status.phase)' }])).toBe('');
+  expect(healthExpressionError([{ apiVersion: 'v1', current: 'not cel (' }])).toMatch(
+    /^spec\.healthCheckExprs\[0\]\.current "not cel \(" does not compile: /,
+  );
 });

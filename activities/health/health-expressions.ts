@@ -42,6 +42,22 @@ export function compileHealthExpressions(expressions: readonly HealthExpression[
   };
 }
 
+const judged = new WeakMap<readonly HealthExpression[], string>();
+
+/** Why the entries do not compile, '' when they do. The same list is compiled once only. */
+export function healthExpressionError(expressions: readonly HealthExpression[]): string {
+  const known = judged.get(expressions);
+  if (known !== undefined) return known;
+  let error = '';
+  try {
+    compileHealthExpressions(expressions);
+  } catch (cause) {
+    error = messageOf(cause);
+  }
+  judged.set(expressions, error);
+  return error;
+}
+
 function compileOne(environment: Environment, expression: string, field: string): ParseResult {
   try {
     if (expression.length > maxLength) throw new Error(`longer than ${maxLength} characters`);

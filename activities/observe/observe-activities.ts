@@ -27,6 +27,8 @@ export interface ObserveDependencies {
   isInSync(kustomization: Kustomization, manifestsDigest: string): Promise<boolean>;
   /** True when everything that the spec wants healthy is so now. */
   isHealthy(kustomization: Kustomization): Promise<boolean>;
+  /** Why `spec.healthCheckExprs` do not compile, '' when they do. */
+  expressionError(kustomization: Kustomization): string;
   isCrossNamespaceAllowed: boolean;
 }
 
@@ -72,12 +74,23 @@ export function createObserveActivities(deps: ObserveDependencies) {
       }
       const unsupported = unsupportedField(object);
       if (unsupported) return { ...common, obstacle: unsupported };
+      const expressionError = deps.expressionError(object);
+      if (expressionError) {
+        const message = `Reconciliation failed terminally due to configuration error: ${expressionError}`;
+        return { ...common, obstacle: { reason: 'InvalidCELExpression', message } };
+      }
       const source = await sourceOf(object, deps);
       if ('reason' in source) return { ...common, obstacle: source };
 
       const unpacked = deps.unpacked.peek(source.digest);
       const built = unpacked && (await deps.findBuilt(object, unpacked));
-      const seen = { ...common, artifact: source, revision: source.revision, isUnpacked: unpacked !== undefined, built };
+      const seen = {
+        ...common,
+        artifact: source,
+        revision: source.revision,
+        isUnpacked: unpacked !== undefined,
+        built,
+      };
       if (!built || common.isForced) return seen;
       return {
         ...seen,

@@ -90,7 +90,12 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
         tell(told, 'Normal', 'Progressing', `Health check passed in ${formatDuration(input.health.durationMs)}`);
       }
       for (const fight of input.lostFights) {
-        tell(told, 'Warning', 'FieldManagerConflict', `${fight.subject} is written again and again by '${fight.manager}'; it is corrected on the interval only from now on`);
+        tell(
+          told,
+          'Warning',
+          'FieldManagerConflict',
+          `${fight.subject} is written again and again by '${fight.manager}'; it is corrected on the interval only from now on`,
+        );
       }
       const next_ = formatDuration(parseDuration(object.spec.interval));
       tell(told, 'Normal', reason, `Reconciliation finished in ${formatDuration(durationMs)}, next run in ${next_}`, {

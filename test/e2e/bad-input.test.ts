@@ -51,7 +51,11 @@ describe('a source that cannot be fetched', () => {
       expect(message).toContain(`"${url}" failed`);
       expect(message).toMatch(/ECONNRESET|UND_ERR_SOCKET/);
       const source = await scenario.source();
-      expect(conditionOf(source, 'FetchFailed')).toMatchObject({ status: 'True', reason: 'GitOperationFailed', message });
+      expect(conditionOf(source, 'FetchFailed')).toMatchObject({
+        status: 'True',
+        reason: 'GitOperationFailed',
+        message,
+      });
       expect(conditionOf(source, 'Reconciling')?.reason).toBe('ProgressingWithRetry');
       expect(statusOf(source).artifact?.revision).toBe(first);
       expect(conditionOf(await scenario.kustomization(), 'Ready')?.status).toBe('True');
@@ -152,7 +156,11 @@ describe('manifests that cannot be built', () => {
   });
 
   test.each([
-    ['a resource outside of the tree', { 'kustomization.yaml': 'resources: [one.yaml, ../../../etc/passwd]\n' }, 'etc/passwd'],
+    [
+      'a resource outside of the tree',
+      { 'kustomization.yaml': 'resources: [one.yaml, ../../../etc/passwd]\n' },
+      'etc/passwd',
+    ],
     ['an absolute path', { 'kustomization.yaml': 'resources: [one.yaml, /etc/passwd]\n' }, '/etc/passwd'],
     ['a missing file', { 'kustomization.yaml': 'resources: [one.yaml, absent.yaml]\n' }, 'absent.yaml'],
     ['an object without kind', { 'bad.yaml': 'apiVersion: v1\nmetadata: {name: x}\n' }, 'bad.yaml:1'],
@@ -185,7 +193,9 @@ describe('manifests that cannot be built', () => {
   test('invalid YAML is told with file, line and column', async () => {
     const scenario = await createAppliedScenario(client, 'yaml', good, retries);
     const check = await untouched(scenario);
-    await scenario.push({ 'apps/bad.yaml': `${configMap('x', {})}---\napiVersion: v1\nkind: [ConfigMap\nmetadata: {}\n` });
+    await scenario.push({
+      'apps/bad.yaml': `${configMap('x', {})}---\napiVersion: v1\nkind: [ConfigMap\nmetadata: {}\n`,
+    });
     const message = await scenario.refused('BuildFailed');
     expect(message).toMatch(/^kustomize build failed: apps\/bad\.yaml:[45]:\d+: .*document 2/);
     await check();
@@ -206,8 +216,7 @@ describe('manifests that cannot be built', () => {
     writeFileSync(large, `# ${'x'.repeat(1022)}\n`.repeat(100 * 1024) + configMap('large', {}));
     await scenario.push({ 'blob.bin': null });
     const message = await scenario.refused('BuildFailed', undefined, 60_000);
-    expect(message).toContain('large.yaml');
-    expect(message).toMatch(/over the limit|too large/);
+    expect(message).toMatch(/"large\.yaml" has \d+ bytes, over the limit of \d+ bytes: split it/);
     await check();
     await scenario.applied(await scenario.push({ 'large.yaml': null, ...good }), undefined, 30_000);
   }, 180_000);
@@ -245,7 +254,10 @@ describe('objects that the API server refuses', () => {
     });
     const first = scenario.commit(one('1'));
     await scenario.createSource();
-    await scenario.createKustomization({ retryInterval: '1s', targetNamespace: isNamespaceOwn ? undefined : scenario.namespace });
+    await scenario.createKustomization({
+      retryInterval: '1s',
+      targetNamespace: isNamespaceOwn ? undefined : scenario.namespace,
+    });
     await scenario.applied(first);
     const check = await untouched(scenario);
     await scenario.push({ ...files, ...one('2') });
@@ -255,7 +267,9 @@ describe('objects that the API server refuses', () => {
     const failed = await scenario.kustomization();
     expect(statusOf(failed).lastAppliedRevision).toBe(first);
     await eventually('the warning', async () =>
-      (await scenario.events(failed)).some(({ type, reason }) => type === 'Warning' && reason === 'ReconciliationFailed'),
+      (await scenario.events(failed)).some(
+        ({ type, reason }) => type === 'Warning' && reason === 'ReconciliationFailed',
+      ),
     );
     await scenario.applied(await scenario.push({ 'bad.yaml': null, ...one('3') }));
   });
@@ -281,13 +295,20 @@ describe('objects that the API server refuses', () => {
 
 test('an object of another Kustomization is taken over as Flux does, and not pruned by the one that lost it', async () => {
   const scenario = await createScenario(client, 'owner', {});
-  const first = scenario.commit({ 'a/one.yaml': configMap('one', { v: 'a' }), 'b/two.yaml': configMap('two', { v: 'b' }) });
+  const first = scenario.commit({
+    'a/one.yaml': configMap('one', { v: 'a' }),
+    'b/two.yaml': configMap('two', { v: 'b' }),
+  });
   await scenario.createSource();
   await scenario.createKustomization({ path: './a' }, 'a');
   await scenario.createKustomization({ path: './b' }, 'b');
   await Promise.all([scenario.applied(first, 'a'), scenario.applied(first, 'b')]);
   // The object moves from a to b in one commit: what a prunes must not take what b applies.
-  const second = await scenario.push({ 'a/one.yaml': null, 'a/other.yaml': configMap('other', { v: 'a' }), 'b/one.yaml': configMap('one', { v: 'b' }) });
+  const second = await scenario.push({
+    'a/one.yaml': null,
+    'a/other.yaml': configMap('other', { v: 'a' }),
+    'b/one.yaml': configMap('one', { v: 'b' }),
+  });
   await Promise.all([scenario.applied(second, 'a'), scenario.applied(second, 'b')]);
   const one = await eventually('b to own it', async () => {
     const found = await scenario.configMap('one');
@@ -296,9 +317,12 @@ test('an object of another Kustomization is taken over as Flux does, and not pru
   expect(one.data).toEqual({ v: 'b' });
 });
 
-test('two Kustomizations that both claim an object: each is told, and the fight ends', async () => {
+test('two Kustomizations that both claim an object do not write it in turns', async () => {
   const scenario = await createScenario(client, 'claim', {});
-  const first = scenario.commit({ 'a/one.yaml': configMap('one', { v: 'a' }), 'b/one.yaml': configMap('one', { v: 'b' }) });
+  const first = scenario.commit({
+    'a/one.yaml': configMap('one', { v: 'a' }),
+    'b/one.yaml': configMap('one', { v: 'b' }),
+  });
   await scenario.createSource();
   await scenario.createKustomization({ path: './a' }, 'a');
   await scenario.applied(first, 'a');
@@ -319,7 +343,9 @@ test('2,000 objects in one Kustomization are applied, changed and pruned', async
     Object.fromEntries(
       Array.from({ length: 20 }, (_, file) => [
         `many/${file}.yaml`,
-        Array.from({ length: count / 20 }, (_entry, index) => configMap(`object-${file}-${index}`, { v })).join('---\n'),
+        Array.from({ length: count / 20 }, (_entry, index) => configMap(`object-${file}-${index}`, { v })).join(
+          '---\n',
+        ),
       ]),
     );
   const scenario = await createScenario(client, 'many', {});
@@ -329,7 +355,10 @@ test('2,000 objects in one Kustomization are applied, changed and pruned', async
   expect(inventoryOf(await scenario.applied(first, undefined, 120_000))).toHaveLength(2_000);
 
   const changed = many('1', 2_000);
-  const second = await scenario.push({ ...changed, 'many/0.yaml': changed['many/0.yaml']?.replace('"v":"1"', '"v":"2"') ?? '' });
+  const second = await scenario.push({
+    ...changed,
+    'many/0.yaml': changed['many/0.yaml']?.replace('"v":"1"', '"v":"2"') ?? '',
+  });
   await scenario.applied(second, undefined, 60_000);
   expect((await scenario.configMap('object-0-0'))?.data).toEqual({ v: '2' });
 

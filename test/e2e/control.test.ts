@@ -45,7 +45,10 @@ test('a suspended Kustomization leaves the cluster alone, echoes requests, and c
   const scenario = await createAppliedScenario(client, 'suspend', files);
   await scenario.patch(await scenario.kustomization(), { spec: { suspend: true } });
   const second = await scenario.push({ 'one.yaml': configMap('one', { v: '2' }) });
-  await eventually('the source to have it', async () => statusOf(await scenario.source()).artifact?.revision === second);
+  await eventually(
+    'the source to have it',
+    async () => statusOf(await scenario.source()).artifact?.revision === second,
+  );
   const request = await requestReconcile(client, await scenario.kustomization());
   await untilHandled(() => scenario.kustomization(), request);
   await client.delete({ group: '', version: 'v1', kind: 'Service', namespace: scenario.namespace, name: 'svc' });
@@ -132,7 +135,11 @@ test('the update reconcile returns the failure of the reconcile that it asked fo
     workflowIdOf({ kind: 'Kustomization', namespace: scenario.namespace, name: appName }),
   );
   const result = await handle.executeUpdate(reconcileUpdate);
-  expect(result).toMatchObject({ outcome: 'Failed', reason: 'BuildFailed', message: expect.stringContaining('one.yaml:1') });
+  expect(result).toMatchObject({
+    outcome: 'Failed',
+    reason: 'BuildFailed',
+    message: expect.stringContaining('one.yaml:1'),
+  });
 });
 
 test('the runs of an object are found by search attributes, and each tells its reconcile', async () => {
@@ -165,10 +172,7 @@ test('the runs of an object are found by search attributes, and each tells its r
     outcome: 'Succeeded',
     revision: second,
     changes: { configured: 1, deleted: 1 },
-    changed: [
-      `ConfigMap/${scenario.namespace}/one configured`,
-      `Service/${scenario.namespace}/svc deleted`,
-    ],
+    changed: [`ConfigMap/${scenario.namespace}/one configured`, `Service/${scenario.namespace}/svc deleted`],
   });
   const byOutcome = `${query} AND ContinuoOutcome = 'Succeeded' AND ContinuoCluster = 'local'`;
   expect((await temporal.workflow.count(byOutcome)).count).toBeGreaterThan(0);
@@ -199,10 +203,16 @@ test('a Kustomization that waits for termination is gone after its objects', asy
   const one = (await scenario.configMap('one')) as KubeObject;
   await scenario.patch(one, { metadata: { finalizers: ['example.com/hold'] } });
   await client.delete(refOfKustomization(scenario));
-  await eventually('the ConfigMap to be on its way', async () => (await scenario.configMap('one'))?.metadata.deletionTimestamp);
+  await eventually(
+    'the ConfigMap to be on its way',
+    async () => (await scenario.configMap('one'))?.metadata.deletionTimestamp,
+  );
   expect((await scenario.kustomization()).metadata.deletionTimestamp).toBeDefined();
   await scenario.patch(one, { metadata: { finalizers: [] } });
-  await eventually('the Kustomization to be gone', async () => (await client.get(refOfKustomization(scenario))) === undefined);
+  await eventually(
+    'the Kustomization to be gone',
+    async () => (await client.get(refOfKustomization(scenario))) === undefined,
+  );
   expect(await scenario.configMap('one')).toBeUndefined();
 });
 

@@ -61,8 +61,9 @@ beforeEach(async () => {
   worker = await start();
 });
 
-afterEach(async () => {
+afterEach(async ({ task }) => {
   await worker.kill();
+  if (task.result?.state === 'fail') console.error(`the last worker said:\n${worker.log().slice(-8_000)}`);
 });
 
 function start(kubeconfig = gate.kubeconfig): Promise<WorkerProcess> {

@@ -42,7 +42,11 @@ test('a commit becomes labelled objects, an inventory, conditions, events and hi
 
   const stored = `stored artifact for revision '${revision}'`;
   expect(conditionOf(source, 'Ready')).toMatchObject({ status: 'True', reason: 'Succeeded', message: stored });
-  expect(conditionOf(source, 'ArtifactInStorage')).toMatchObject({ status: 'True', reason: 'Succeeded', message: stored });
+  expect(conditionOf(source, 'ArtifactInStorage')).toMatchObject({
+    status: 'True',
+    reason: 'Succeeded',
+    message: stored,
+  });
   expect(statusOf(source).observedGeneration).toBe(1);
   const { artifact } = statusOf(source);
   expect(artifact).toMatchObject({ revision, digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/) });
@@ -71,7 +75,11 @@ test('a commit becomes labelled objects, an inventory, conditions, events and hi
       lastTransitionTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
     },
   ]);
-  expect(status).toMatchObject({ observedGeneration: 1, lastAttemptedRevision: revision, lastAppliedRevision: revision });
+  expect(status).toMatchObject({
+    observedGeneration: 1,
+    lastAttemptedRevision: revision,
+    lastAppliedRevision: revision,
+  });
   expect(newestHistory(applied)).toMatchObject({
     digest: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
     lastReconciledStatus: 'ReconciliationSucceeded',

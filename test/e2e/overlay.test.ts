@@ -2,7 +2,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
 import type { KubeObject } from '../../k8s/object.ts';
-import { conditionOf, configMap, connectCluster, createNamespace, eventually, requestReconcile, statusOf } from './harness.ts';
+import {
+  conditionOf,
+  configMap,
+  connectCluster,
+  createNamespace,
+  eventually,
+  requestReconcile,
+  statusOf,
+} from './harness.ts';
 import { createAppliedScenario, createScenario, deployment, inventoryOf, manifest } from './scenario.ts';
 
 let client: KubeClient;
@@ -98,7 +106,10 @@ test('what .sourceignore and spec.ignore name is not in the artifact', async () 
   // The revision stays the same, so that consumers need not look by themselves (contract 2.1, "watch rule").
   const { artifact } = statusOf(await scenario.source());
   await scenario.patch(await scenario.source(), { spec: { ignore: null } });
-  await eventually('a new artifact', async () => statusOf(await scenario.source()).artifact?.digest !== artifact?.digest);
+  await eventually(
+    'a new artifact',
+    async () => statusOf(await scenario.source()).artifact?.digest !== artifact?.digest,
+  );
   await requestReconcile(client, await scenario.kustomization());
   await eventually('what is no longer ignored', () => scenario.configMap('c'));
 });
@@ -177,10 +188,15 @@ test('custom resources are applied with their definition, in one commit', async 
 });
 
 test('a changed spec is reconciled at once, with no new commit', async () => {
-  const scenario = await createAppliedScenario(client, 'spec', {
-    'a/one.yaml': configMap('one', { v: '1' }),
-    'b/two.yaml': configMap('two', { v: '1' }),
-  }, { kustomization: { path: './a' } });
+  const scenario = await createAppliedScenario(
+    client,
+    'spec',
+    {
+      'a/one.yaml': configMap('one', { v: '1' }),
+      'b/two.yaml': configMap('two', { v: '1' }),
+    },
+    { kustomization: { path: './a' } },
+  );
   await scenario.patch(await scenario.kustomization(), { spec: { path: './b' } });
   await eventually('the other path', () => scenario.configMap('two'));
   await scenario.applied(scenario.first);

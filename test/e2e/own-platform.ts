@@ -66,7 +66,7 @@ export async function expectInPlace(
   revision: string,
   values: string[],
   others: string[] = [],
-  timeoutMs = 150_000,
+  timeoutMs = 90_000,
 ): Promise<KubeObject> {
   const applied = await scenario.applied(revision, undefined, timeoutMs);
   const { namespace } = scenario;

@@ -175,7 +175,10 @@ export function deployment(name: string, options: { isUnready?: boolean; image?:
     spec: {
       replicas: 1,
       selector: { matchLabels: { app: name } },
-      template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: options.image ?? 'example/web:1' }] } },
+      template: {
+        metadata: { labels },
+        spec: { containers: [{ name: 'main', image: options.image ?? 'example/web:1' }] },
+      },
     },
   });
 }
