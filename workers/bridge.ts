@@ -130,7 +130,9 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       const subscriptions: (() => void)[] = [];
       try {
         await objects.sync();
-        for (const kind of kinds) subscriptions.push(objects.cacheOf(kind).subscribe(onEvent));
+        // A listener of its own: an earlier bridge of this process may end after this one has started.
+        const listener = (event: CacheEvent): void => onEvent(event);
+        for (const kind of kinds) subscriptions.push(objects.cacheOf(kind).subscribe(listener));
         subscriptions.push(deps.drift.start(onForeignChange));
         await catchUp(progress);
         isCaughtUp = true;

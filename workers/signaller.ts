@@ -27,11 +27,7 @@ export interface Signaller {
   close(): void;
 }
 
-export function createSignaller(
-  client: Client,
-  cluster: string,
-  log: Pick<Log, 'warn'>,
-): Signaller {
+export function createSignaller(client: Client, cluster: string, log: Pick<Log, 'warn'>): Signaller {
   const pending = new Map<string, { ref: ReconciledRef; reasons: WakeReason[] }>();
   const inFlight = new Set<string>();
   let missing = new Map<string, ReconciledRef>();

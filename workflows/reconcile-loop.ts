@@ -325,6 +325,9 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         await quick.echoRequest({ ref, request: observation.requestedAt ?? '' });
         cursor = { ...cursor, dueAtMs: undefined };
         break;
+      case 'await':
+        cursor = { ...cursor, dueAtMs: Date.now() + decision.ms };
+        break;
       case 'wait':
         if (isDue) cursor = { ...cursor, dueAtMs: Date.now() + withJitter(observation.intervalMs, Math.random()) };
         if (observation.isSuspended) cursor = { ...cursor, dueAtMs: undefined };

@@ -44,7 +44,7 @@ export function createApplyJournals(store: Blobs): ApplyJournals {
         add: async (written) => {
           const added = staleEntries(written, [...listed, ...entries]);
           if (added.length > 0) await write([...entries, ...added]);
-        return added.length > 0;
+          return added.length > 0;
         },
         keep: async (kept) => {
           const ids = new Set(kept.map((entry) => entry.id));

@@ -81,6 +81,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
       }
       const source = await sourceOf(object, deps);
       if ('reason' in source) return { ...common, obstacle: source };
+      if ('awaitMs' in source) return { ...common, ...source };
 
       const unpacked = deps.unpacked.peek(source.digest);
       const built = unpacked && (await deps.findBuilt(object, unpacked));

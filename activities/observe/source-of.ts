@@ -7,11 +7,14 @@ import type { ArtifactRef } from './observation.ts';
 
 /** Contract 7: --requeue-dependency. A wake of the source comes long before. */
 const requeueDependencyMs = 30_000;
+/** A source that was made a moment ago and was not reconciled yet is given so long before its absence is told. */
+const freshSourceMs = 5_000;
+const awaitFreshMs = 1_000;
 
 export async function sourceOf(
   object: Kustomization,
   deps: { objects: FluxObjects; isCrossNamespaceAllowed: boolean },
-): Promise<ArtifactRef | Obstacle> {
+): Promise<ArtifactRef | Obstacle | { awaitMs: number }> {
   const { sourceRef } = object.spec;
   const namespace = sourceRef.namespace ?? object.metadata.namespace ?? '';
   const subject = `${sourceRef.kind}/${namespace}/${sourceRef.name}`;
@@ -35,6 +38,9 @@ export async function sourceOf(
   }
   const artifact = source.status?.artifact;
   if (!artifact) {
+    const ageMs = Date.now() - Date.parse(source.metadata.creationTimestamp ?? '');
+    const isReconciled = (source.status?.conditions?.length ?? 0) > 0;
+    if (!isReconciled && ageMs < freshSourceMs) return { awaitMs: awaitFreshMs };
     return {
       reason: 'ArtifactFailed',
       message: `Source artifact not found, retrying in ${requeueDependencyMs / 1000}s`,

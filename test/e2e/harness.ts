@@ -22,11 +22,18 @@ export interface TestRepository {
   commit(files: Record<string, string | null>, message?: string): string;
 }
 
+interface GitServerPlace {
+  gitRoot: string;
+  gitUrl: string;
+  /** Clones are made here. */
+  dataDir: string;
+}
+
 /** Where `createRepository` makes repositories, for a test that has a platform of its own. */
-let gitServer: { gitRoot: string; gitUrl: string } | undefined;
+let gitServer: GitServerPlace | undefined;
 
 /** Has repositories made on another Git server than that of the shared platform. */
-export function useGitServer(server: { gitRoot: string; gitUrl: string }): void {
+export function useGitServer(server: GitServerPlace): void {
   gitServer = server;
 }
 
@@ -37,11 +44,15 @@ export function git(directory: string, ...args: string[]): string {
 }
 
 export function createRepository(name: string): TestRepository {
-  const { gitRoot, gitUrl } = gitServer ?? { gitRoot: inject('gitRoot'), gitUrl: inject('gitUrl') };
+  const { gitRoot, gitUrl, dataDir } = gitServer ?? {
+    gitRoot: inject('gitRoot'),
+    gitUrl: inject('gitUrl'),
+    dataDir: inject('dataDir'),
+  };
   const bare = join(gitRoot, `${name}.git`);
   git(tmpdir(), 'init', '--quiet', '--bare', '--initial-branch=main', bare);
   git(bare, 'config', 'http.receivepack', 'true');
-  const directory = mkdtempSync(join(tmpdir(), `continuo-${name}-`));
+  const directory = mkdtempSync(join(dataDir, 'clone-')); // goes with the platform
   git(directory, 'init', '--quiet', '--initial-branch=main');
   git(directory, 'remote', 'add', 'origin', bare);
   return {

@@ -37,9 +37,13 @@ beforeAll(async () => {
 
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') console.error(`the worker said:\n${worker.log().slice(-8_000)}`);
+  await expectUnharmed();
+});
+
+async function expectUnharmed(): Promise<void> {
   expect(worker.isAlive()).toBe(true);
   expect(await brokenWorkflows(own.platform)).toEqual([]);
-});
+}
 
 afterAll(async () => {
   await worker?.kill();
@@ -102,13 +106,17 @@ async function createWork() {
 async function makeReady({ client, namespace }: Scenario): Promise<void> {
   const pods = await client.resourceFor('', 'v1', 'Pod');
   if (!pods) throw new Error('the API server has no pods');
-  await eventually('the pods to be freed', async () => {
-    const { items } = await client.list(pods, { namespace });
-    for (const pod of items) {
-      await client.patch(refOf(pod), { metadata: { labels: { 'continuo.dev/unready': null } } }, { type: 'merge' });
-    }
-    return items.length > 0;
-  }, 60_000);
+  await eventually(
+    'the pods to be freed',
+    async () => {
+      const { items } = await client.list(pods, { namespace });
+      for (const pod of items) {
+        await client.patch(refOf(pod), { metadata: { labels: { 'continuo.dev/unready': null } } }, { type: 'merge' });
+      }
+      return items.length > 0;
+    },
+    60_000,
+  );
 }
 
 /** Deletes one ConfigMap of three and changes another. */
@@ -121,11 +129,15 @@ async function drift(scenario: Scenario): Promise<void> {
 
 async function expectValues(scenario: Scenario, values: string[]): Promise<void> {
   const wanted = String([...values].sort());
-  await eventually(`${scenario.namespace} to hold ${wanted}`, async () => {
-    const seen = String(await configMapsOf(scenario));
-    if (seen === wanted) return true;
-    throw new Error(seen);
-  }, 60_000);
+  await eventually(
+    `${scenario.namespace} to hold ${wanted}`,
+    async () => {
+      const seen = String(await configMapsOf(scenario));
+      if (seen === wanted) return true;
+      throw new Error(seen);
+    },
+    60_000,
+  );
 }
 
 const outages: [string, () => Promise<void>][] = [
@@ -136,33 +148,45 @@ const outages: [string, () => Promise<void>][] = [
   ['Temporal hangs', () => freeze('temporal', awayMs)],
 ];
 
-test.each(outages)('work goes on where it was when %s', async (_title, happen) => {
-  const work = await createWork();
-  await happen();
-  await work.expectHealed();
-}, patience);
+test.each(outages)(
+  'work goes on where it was when %s',
+  async (_title, happen) => {
+    const work = await createWork();
+    await happen();
+    await work.expectHealed();
+  },
+  patience,
+);
 
-test('drift that happens while Temporal is away is corrected when it is back', async () => {
-  const scenario = await createAppliedScenario(own.client, 'drift', three);
-  signal('temporal', 'SIGKILL');
-  await eventually('Temporal to be dead', () => own.platform.dead().includes('temporal'));
-  await drift(scenario);
-  await sleep(5_000);
-  await own.platform.restartDead();
-  await expectValues(scenario, manyValues('one', 3, '1'));
-}, patience);
+test(
+  'drift that happens while Temporal is away is corrected when it is back',
+  async () => {
+    const scenario = await createAppliedScenario(own.client, 'drift', three);
+    signal('temporal', 'SIGKILL');
+    await eventually('Temporal to be dead', () => own.platform.dead().includes('temporal'));
+    await drift(scenario);
+    await sleep(5_000);
+    await own.platform.restartDead();
+    await expectValues(scenario, manyValues('one', 3, '1'));
+  },
+  patience,
+);
 
-test('a Git server that is away fails the source alone, which goes on when it is back', async () => {
-  const scenario = await createAppliedScenario(own.client, 'git', three);
-  signal('git', 'SIGKILL');
-  await eventually('Git to be dead', () => own.platform.dead().includes('git'));
-  await requestReconcile(own.client, await scenario.source());
-  await scenario.refused('GitOperationFailed', scenario.source, 60_000);
-  expect(await configMapsOf(scenario)).toEqual(manyValues('one', 3, '1'));
-  const revision = scenario.commit({ 'two.yaml': configMap('two', { v: '2' }) });
-  await own.platform.restartDead();
-  await expectInPlace(scenario, revision, ['two=2', ...manyValues('one', 3, '1')]);
-}, patience);
+test(
+  'a Git server that is away fails the source alone, which goes on when it is back',
+  async () => {
+    const scenario = await createAppliedScenario(own.client, 'git', three);
+    signal('git', 'SIGKILL');
+    await eventually('Git to be dead', () => own.platform.dead().includes('git'));
+    await requestReconcile(own.client, await scenario.source());
+    await scenario.refused('GitOperationFailed', scenario.source, 60_000);
+    expect(await configMapsOf(scenario)).toEqual(manyValues('one', 3, '1'));
+    const revision = scenario.commit({ 'two.yaml': configMap('two', { v: '2' }) });
+    await own.platform.restartDead();
+    await expectInPlace(scenario, revision, ['two=2', ...manyValues('one', 3, '1')]);
+  },
+  patience,
+);
 
 /** The file of a blob of the artifact store. */
 function blobPath(key: string): string {
@@ -187,7 +211,10 @@ const losses: [string, (scenario: Scenario) => Promise<void>][] = [
   ['the artifact', async (scenario) => rmSync(await artifactFile(scenario))],
   ['the unpacked artifacts', async () => rmSync(join(dataDir, 'unpacked'), { recursive: true })],
   ['the memory of what was applied', async (scenario) => rmSync(blobPath(memoryKey(scenario)))],
-  ['the sense of that memory', async (scenario) => writeFileSync(blobPath(memoryKey(scenario)), '{"formatVersion":1,"ent')],
+  [
+    'the sense of that memory',
+    async (scenario) => writeFileSync(blobPath(memoryKey(scenario)), '{"formatVersion":1,"ent'),
+  ],
   ['all blobs', async () => rmSync(join(dataDir, 'artifacts', '.blobs'), { recursive: true })],
   [
     'the sense of all blobs',
@@ -207,27 +234,35 @@ async function requestAll(scenario: Scenario): Promise<void> {
   for (const look of [scenario.source, scenario.kustomization]) {
     const object: KubeObject = await look();
     const request = await requestReconcile(own.client, object);
-    await eventually(`the request to ${object.kind} to be answered`, async () => {
-      return statusOf(await look()).lastHandledReconcileAt === request;
-    }, 60_000);
+    await eventually(
+      `the request to ${object.kind} to be answered`,
+      async () => {
+        return statusOf(await look()).lastHandledReconcileAt === request;
+      },
+      60_000,
+    );
   }
 }
 
-test.each(losses)('a store that loses %s is filled again, at once and after a restart', async (_title, lose) => {
-  const scenario = await createAppliedScenario(own.client, 'loss', three);
-  const first = statusOf(await scenario.kustomization()).lastAppliedRevision ?? '';
-  await lose(scenario);
-  await requestAll(scenario);
-  await expectInPlace(scenario, first, manyValues('one', 3, '1'));
-  expect(existsSync(await artifactFile(scenario))).toBe(true);
+test.each(losses)(
+  'a store that loses %s is filled again, at once and after a restart',
+  async (_title, lose) => {
+    const scenario = await createAppliedScenario(own.client, 'loss', three);
+    const first = statusOf(await scenario.kustomization()).lastAppliedRevision ?? '';
+    await lose(scenario);
+    await requestAll(scenario);
+    await expectInPlace(scenario, first, manyValues('one', 3, '1'));
+    expect(existsSync(await artifactFile(scenario))).toBe(true);
 
-  await worker.kill();
-  await lose(scenario).catch(() => undefined); // what it had not written again is lost already
-  worker = await startWorker(own.platform, { dataDir, artifactAddress: '127.0.0.1:9' });
-  const second = await scenario.push({ 'one-0000.yaml': null, 'two.yaml': configMap('two', { v: '2' }) });
-  await expectInPlace(scenario, second, ['one-0001=1', 'one-0002=1', 'two=2']);
-  await expectDriftCorrected(scenario);
-}, patience);
+    await worker.kill();
+    await lose(scenario).catch(() => undefined); // what it had not written again is lost already
+    worker = await startWorker(own.platform, { dataDir, artifactAddress: '127.0.0.1:9' });
+    const second = await scenario.push({ 'one-0000.yaml': null, 'two.yaml': configMap('two', { v: '2' }) });
+    await expectInPlace(scenario, second, ['one-0001=1', 'one-0002=1', 'two=2']);
+    await expectDriftCorrected(scenario);
+  },
+  patience,
+);
 
 /** Changes an object and waits until it is as before. */
 async function expectDriftCorrected(scenario: Scenario): Promise<void> {

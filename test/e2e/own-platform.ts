@@ -30,7 +30,13 @@ export async function startOwnPlatform(): Promise<OwnPlatform> {
   };
 }
 
-const configMaps: ResourceInfo = { group: '', version: 'v1', kind: 'ConfigMap', resource: 'configmaps', namespaced: true };
+const configMaps: ResourceInfo = {
+  group: '',
+  version: 'v1',
+  kind: 'ConfigMap',
+  resource: 'configmaps',
+  namespaced: true,
+};
 
 /** `name=v` of every ConfigMap of a scenario, sorted. */
 export async function configMapsOf({ client, namespace }: Scenario): Promise<string[]> {
@@ -88,7 +94,8 @@ export async function brokenWorkflows(platform: Platform): Promise<string[]> {
   const { workflow } = new Client({ connection });
   const broken: string[] = [];
   const query = "ExecutionStatus IN ('Failed', 'Terminated', 'TimedOut', 'Canceled')";
-  for await (const execution of workflow.list({ query })) broken.push(`${execution.status.name} ${execution.workflowId}`);
+  for await (const execution of workflow.list({ query }))
+    broken.push(`${execution.status.name} ${execution.workflowId}`);
   await connection.close();
   return broken;
 }

@@ -45,6 +45,27 @@ const cases: [string, Partial<Observation>, Cursor, WakeReason[], object][] = [
   ['a suspended object echoes a request', { isSuspended: true, requestedAt: 't1' }, succeeded, [], { do: 'echo' }],
   ['nothing due is a wait', {}, succeeded, [{ type: 'resync' }], { do: 'wait' }],
   [
+    'after a time without watch what is not in place is reconciled',
+    { isSettled: false },
+    succeeded,
+    [{ type: 'resync' }],
+    { do: 'reconcile', trigger: 'interval' },
+  ],
+  [
+    'after a time without watch a failed attempt waits for its retry',
+    { isSettled: false },
+    failed,
+    [{ type: 'resync' }],
+    { do: 'wait' },
+  ],
+  [
+    'what is on its way is awaited',
+    { hasFinalizer: false, awaitMs: 1000 },
+    { failures: 0 },
+    [],
+    { do: 'await', ms: 1000 },
+  ],
+  [
     'a new object is reconciled',
     { hasFinalizer: false, observedGeneration: -1 },
     { failures: 0 },

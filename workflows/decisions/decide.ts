@@ -18,6 +18,8 @@ export interface Observation {
   appliedRevision?: string;
   readyStatus?: string;
   isStalled: boolean;
+  /** What it needs is on its way: look again so much later, unless a wake comes first, and say nothing meanwhile. */
+  awaitMs?: number;
   /** Nothing would change: what is wanted is in place and healthy, as far as memory proves it. */
   isSettled: boolean;
   intervalMs: number;
@@ -46,6 +48,8 @@ export type Decision =
   /** All is in place already: only the status has to say so. */
   | { do: 'acknowledge'; trigger: Trigger }
   | { do: 'reconcile'; trigger: Trigger }
+  /** Look again after so long. */
+  | { do: 'await'; ms: number }
   /** Nothing to do before the next wake, or before the timer. */
   | { do: 'wait' };
 
@@ -55,6 +59,8 @@ export function decide(o: Observation, cursor: Cursor, wakes: readonly WakeReaso
   if (o.isDeleting) return { do: 'finalize' };
   const isRequested = o.requestedAt !== undefined && o.requestedAt !== o.handledRequest;
   if (o.isSuspended) return isRequested ? { do: 'echo' } : { do: 'wait' };
+
+  if (o.awaitMs !== undefined) return { do: 'await', ms: o.awaitMs };
 
   const trigger = triggerOf(o, cursor, wakes, nowMs, isRequested);
   if (!trigger) return { do: 'wait' };

@@ -1,0 +1,17 @@
+import { startOwnPlatform } from './own-platform.ts';
+import { startWorker } from './worker-process.ts';
+import { createAppliedScenario } from './scenario.ts';
+import { configMap, eventually } from './harness.ts';
+const own = await startOwnPlatform();
+const worker = await startWorker(own.platform, { dataDir: own.platform.dataDir + '/w' });
+const s = await createAppliedScenario(own.client, 'long', { 'one.yaml': configMap('one', { v: '1' }) });
+process.kill(own.platform.pids.temporal!, 'SIGKILL');
+await eventually('dead', () => own.platform.dead().includes('temporal'));
+await new Promise((r) => setTimeout(r, 75_000));
+console.log('ALIVE after 75 s', worker.isAlive());
+await own.platform.restartDead();
+const t0 = Date.now();
+const rev = await s.push({ 'one.yaml': configMap('one', { v: '2' }) });
+await s.applied(rev, undefined, 60_000).then(() => console.log('APPLIED after', Date.now() - t0), (e) => console.log(String(e).slice(0, 300)));
+console.log('ALIVE', worker.isAlive(), worker.log().slice(-600));
+await worker.kill(); await own.stop(); process.exit(0);
