@@ -7,7 +7,7 @@ import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
-import { inventoryEntryOf, type NamespacedName, type ObjectRef, refOfInventoryEntry } from '../k8s/object.ts';
+import { inventoryEntryOf, type KubeObject, type NamespacedName, type ObjectRef, refOfInventoryEntry } from '../k8s/object.ts';
 import { createWatchCaches } from '../k8s/watch-caches.ts';
 import { createApplyActivities } from '../activities/apply/apply-activities.ts';
 import { appliedScope } from '../activities/apply/cache-scope.ts';
@@ -199,6 +199,15 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
       const applied = await apply.applyManifests(input);
       const object = await kustomization(input.kustomization);
       return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)) };
+    },
+    async finalizeKustomization(input: Parameters<typeof apply.finalizeKustomization>[0]) {
+      const object = await kustomization(input.kustomization);
+      const finalized = await apply.finalizeKustomization(input);
+      // The object goes all the same: the event is all that is left to tell of what was not deleted (contract 2.1).
+      for (const message of object ? finalized.errors : []) {
+        events.record({ object: object as KubeObject, type: 'Warning', reason: 'PruneFailed', message, component: 'kustomize-controller' });
+      }
+      return finalized;
     },
     ...createKustomizationReport({ writer, events, readInventory: (key) => readInventory(store, key) }),
     ...createSourceReport({ writer, events, store }),

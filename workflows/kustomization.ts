@@ -10,7 +10,7 @@ import {
   reconcileLoop,
   type ReconcileOutcome,
 } from './reconcile-loop.ts';
-import { quick, runStage, shortStage, waitForHealth } from './stages.ts';
+import { longStage, quick, runStage, shortStage, waitForHealth } from './stages.ts';
 
 /** Up to so many objects are applied in place: it takes milliseconds. A larger set is an activity with heartbeats. */
 const smallSet = 50;
@@ -36,14 +36,20 @@ export async function kustomization(input: ObjectInput): Promise<void> {
       const { artifact } = o;
       const subject = { kustomization: ref, generation: o.generation };
 
-      pass.phase(`Fetching manifests for revision ${artifact.revision}`);
-      if (!o.isUnpacked) await shortStage('fetchArtifact', { artifact });
+      /** Enters a phase; what it gives back makes the phase visible in the status (contract 2.1, step 6). */
+      const enter = (message: string): (() => Promise<void>) => {
+        pass.phase(message);
+        return () => quick.reportProgress({ ref, message });
+      };
 
-      pass.phase('Building manifests');
-      const built = o.built ?? (await shortStage('buildManifests', { ...subject, artifact }));
+      const onLongFetch = enter(`Fetching manifests for revision ${artifact.revision}`);
+      if (!o.isUnpacked) await shortStage('fetchArtifact', { artifact }, onLongFetch);
+
+      const onLongBuild = enter(`Building manifests for revision ${artifact.revision}`);
+      const built = o.built ?? (await shortStage('buildManifests', { ...subject, artifact }, onLongBuild));
       manifestsDigest = built.manifestsDigest;
 
-      pass.phase(`Applying revision ${artifact.revision}`);
+      const onLongApply = enter(`Detecting drift for revision ${artifact.revision}`);
       const toApply = {
         ...subject,
         revision: artifact.revision,
@@ -53,11 +59,11 @@ export async function kustomization(input: ObjectInput): Promise<void> {
       };
       const applied =
         built.count <= smallSet
-          ? await shortStage('applyManifests', toApply)
-          : await runStage('applyManifests', artifact.revision, toApply);
+          ? await shortStage('applyManifests', toApply, onLongApply)
+          : await longStage('applyManifests', toApply, onLongApply);
       owed = { inventoryKey: applied.unprunedKey ?? applied.inventoryKey };
 
-      pass.phase('Pruning what is gone from the source');
+      enter('Pruning what is gone from the source');
       const pruned =
         applied.staleCount > 0
           ? await runStage('pruneInventory', `${applied.staleCount} stale`, {
@@ -72,17 +78,14 @@ export async function kustomization(input: ObjectInput): Promise<void> {
         throw ApplicationFailure.nonRetryable(pruned.errors.join('\n'), 'PruneFailed');
       }
 
-      pass.phase(`Running health checks for revision ${artifact.revision}`);
+      const onLongWait = enter(`Running health checks for revision ${artifact.revision}`);
       const toWaitFor = {
         ...subject,
         revision: artifact.revision,
         inventoryKey: applied.inventoryKey,
         timeoutMs: o.timeoutMs,
       };
-      // Contract 2.1, step 6: a reconcile that is seen to take long is Unknown, not the Ready of the one before.
-      const onLong = (): Promise<void> =>
-        quick.reportProgress({ ref, message: `Running health checks for revision ${artifact.revision}` });
-      const health = applied.isHealthy ? undefined : await waitForHealth(toWaitFor, onLong);
+      const health = applied.isHealthy ? undefined : await waitForHealth(toWaitFor, onLongWait);
       owed = undefined;
       return await report(pass, { manifestsDigest: built.manifestsDigest, applied, pruned, health });
     },

@@ -92,12 +92,26 @@ export async function runStage<N extends StageName>(
   return await stage.executeWithOptions({ summary: summary.slice(0, 180) }, [input]);
 }
 
-/** Runs a stage in place when it takes milliseconds, which it mostly does; one that does not is run as an activity. */
-export async function shortStage<N extends StageName>(name: N, input: StageInput<N>): Promise<StageResult<N>> {
+/** Runs a stage as an activity after `onLong` has said that it takes long. */
+export async function longStage<N extends StageName>(
+  name: N,
+  input: StageInput<N>,
+  onLong: () => Promise<void>,
+): Promise<StageResult<N>> {
+  await onLong();
+  return await runStage(name, 'takes longer than a moment', input);
+}
+
+/** Runs a stage in place when it takes milliseconds, which it mostly does; one that does not is a {@link longStage}. */
+export async function shortStage<N extends StageName>(
+  name: N,
+  input: StageInput<N>,
+  onLong: () => Promise<void>,
+): Promise<StageResult<N>> {
   try {
     return await (shortStages[name] as unknown as StageFunction<N>)(input);
   } catch (error) {
-    if (isWorthRunningLonger(error)) return await runStage(name, 'takes longer than usual', input);
+    if (isWorthRunningLonger(error)) return await longStage(name, input, onLong);
     throw error;
   }
 }

@@ -29,7 +29,12 @@ interface ReportInput {
 }
 
 export interface KustomizationReport extends ReportInput {
-  applied?: { changes: ChangeSummary; inventoryKey: string };
+  applied?: {
+    changes: ChangeSummary;
+    inventoryKey: string;
+    /** Objects that another Kustomization had applied before. */
+    takenOver?: { subject: string; from: string }[];
+  };
   pruned?: { changes: ChangeSummary; inventoryKey?: string };
   health?: { checkedCount: number; durationMs: number };
 }
@@ -88,6 +93,12 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
       if (!isUnchanged) tell(told, 'Normal', 'Progressing', changes.lines.join('\n'));
       if (input.health) {
         tell(told, 'Normal', 'Progressing', `Health check passed in ${formatDuration(input.health.durationMs)}`);
+      }
+      const takenOver = input.applied?.takenOver ?? [];
+      if (takenOver.length > 0) {
+        const lines = takenOver.slice(0, 10).map(({ subject, from }) => `${subject} (Kustomization/${from})`);
+        const message = `applied by another Kustomization before: ${lines.join(', ')}${takenOver.length > 10 ? ' …' : ''}; keep each object in the source of one of them`;
+        tell(told, 'Warning', 'OwnerConflict', message);
       }
       for (const fight of input.lostFights) {
         tell(

@@ -143,6 +143,13 @@ const cases: [string, Partial<Observation>, Cursor, WakeReason[], object][] = [
     [],
     { do: 'reconcile', trigger: 'revision' },
   ],
+  [
+    'the same revision in another artifact is reconciled',
+    { isSettled: false },
+    succeeded,
+    [{ type: 'artifact' }],
+    { do: 'reconcile', trigger: 'revision' },
+  ],
   ['drift is corrected at once', { isSettled: false }, succeeded, [drift], { do: 'reconcile', trigger: 'drift' }],
   ['a drift wake that finds all in place is over', {}, succeeded, [drift], { do: 'wait' }],
   ['drift does not hurry a failed attempt', { isSettled: false }, failed, [drift], { do: 'wait' }],

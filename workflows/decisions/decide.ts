@@ -82,6 +82,8 @@ function triggerOf(
   if (generation !== o.generation) return 'spec';
   if (isRequested && o.requestedAt !== cursor.request) return 'request';
   if (o.revision !== undefined && o.revision !== (cursor.revision ?? o.appliedRevision)) return 'revision';
+  // The same revision in another artifact, e.g. after a change of the source's ignore rules.
+  if (cursor.outcome !== undefined && !o.isSettled && wakes.some((wake) => wake.type === 'artifact')) return 'revision';
   if (cursor.outcome === 'stalled' || (cursor.outcome === undefined && o.isStalled)) return undefined;
   const isDue = cursor.dueAtMs !== undefined && nowMs >= cursor.dueAtMs;
   if (cursor.outcome === 'failed') return isDue ? 'retry' : undefined;
