@@ -27,7 +27,9 @@ export class KubeApiError extends Error {
   }
   /** True for what may pass by itself: no answer, 429, 500, 502–504. */
   get isTransient(): boolean {
-    return this.status === 0 || this.status === 429 || this.status === 500 || (this.status >= 502 && this.status <= 504);
+    return (
+      this.status === 0 || this.status === 429 || this.status === 500 || (this.status >= 502 && this.status <= 504)
+    );
   }
 }
 

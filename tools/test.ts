@@ -10,7 +10,17 @@ const runs = [
 ];
 
 await ensureBinaries(
-  ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok', 'kustomize', 'kubectl', 'temporal', 'flux'],
+  [
+    'etcd',
+    'kube-apiserver',
+    'kube-controller-manager',
+    'kube-scheduler',
+    'kwok',
+    'kustomize',
+    'kubectl',
+    'temporal',
+    'flux',
+  ],
   { report: (line) => console.error(line) },
 );
 

@@ -7,7 +7,13 @@ import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
-import { inventoryEntryOf, type KubeObject, type NamespacedName, type ObjectRef, refOfInventoryEntry } from '../k8s/object.ts';
+import {
+  inventoryEntryOf,
+  type KubeObject,
+  type NamespacedName,
+  type ObjectRef,
+  refOfInventoryEntry,
+} from '../k8s/object.ts';
 import { createWatchCaches } from '../k8s/watch-caches.ts';
 import { createApplyActivities } from '../activities/apply/apply-activities.ts';
 import { appliedScope } from '../activities/apply/cache-scope.ts';
@@ -70,8 +76,8 @@ export async function compose(options: EngineOptions): Promise<Engine> {
     unpacked: parts.unpacked,
     drift: createDriftWatch({ client: kube, caches: parts.caches, memory: parts.memory, log }),
     async isAsLeft(object) {
-      if (object.kind === 'Kustomization') return await isAsApplied(object as Kustomization, parts);
-      const { artifact } = (object as GitRepository).status ?? {};
+      if (object.kind === 'Kustomization') return await isAsApplied(object, parts);
+      const { artifact } = object.status ?? {};
       return artifact === undefined || (await parts.store.verify(artifact));
     },
     async close() {
@@ -205,7 +211,13 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
       const finalized = await apply.finalizeKustomization(input);
       // The object goes all the same: the event is all that is left to tell of what was not deleted (contract 2.1).
       for (const message of object ? finalized.errors : []) {
-        events.record({ object: object as KubeObject, type: 'Warning', reason: 'PruneFailed', message, component: 'kustomize-controller' });
+        events.record({
+          object: object as KubeObject,
+          type: 'Warning',
+          reason: 'PruneFailed',
+          message,
+          component: 'kustomize-controller',
+        });
       }
       return finalized;
     },
@@ -246,7 +258,9 @@ async function kustomizeVersion(binary: string): Promise<string> {
     const { stdout } = await promisify(execFile)(binary, ['version'], { timeout: 10_000 });
     return stdout.trim();
   } catch (error) {
-    throw new Error(`cannot run kustomize ("${binary}"): ${(error as Error).message}; set CONTINUO_KUSTOMIZE to its path`);
+    throw new Error(
+      `cannot run kustomize ("${binary}"): ${(error as Error).message}; set CONTINUO_KUSTOMIZE to its path`,
+    );
   }
 }
 

@@ -23,7 +23,9 @@ describe('readConfig', () => {
   });
 
   test('leaves the names of the platform and the shell alone', () => {
-    expect(() => readConfig({ CONTINUO_ETCD: '/x', CONTINUO_GIT_URL: 'http://x', CONTINUO_UI_URL: 'http://x' })).not.toThrow();
+    expect(() =>
+      readConfig({ CONTINUO_ETCD: '/x', CONTINUO_GIT_URL: 'http://x', CONTINUO_UI_URL: 'http://x' }),
+    ).not.toThrow();
   });
 
   test('every option is described', () => {

@@ -30,7 +30,11 @@ describe('wakeOf', () => {
   });
 
   test('carries the resource version that the observation must have seen', () => {
-    const wake = wakeOf({ type: 'MODIFIED', object: object({ generation: 2, resourceVersion: '7' }), previous: object() });
+    const wake = wakeOf({
+      type: 'MODIFIED',
+      object: object({ generation: 2, resourceVersion: '7' }),
+      previous: object(),
+    });
 
     expect(wake?.resourceVersion).toBe('7');
   });

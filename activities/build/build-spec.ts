@@ -48,7 +48,7 @@ export function buildSpecOf(kustomization: KubeObject): BuildSpec {
     const value = spec[field];
     if (value && !(Array.isArray(value) && value.length === 0)) result[field] = value;
   }
-  return result as BuildSpec;
+  return result;
 }
 
 /** The first field that this step cannot honour, or undefined. */

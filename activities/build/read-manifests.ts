@@ -127,7 +127,7 @@ function createReader(text: string, file: string, lines: LineCounter, limits: Re
     if (error) throw failAt(error.pos[0], number, describe(error.message));
     const anchors = new Map<string, Node>();
     const open = new Set<string>();
-    const isSchema = isCustomResourceDefinition(document.contents as Node | null);
+    const isSchema = isCustomResourceDefinition(document.contents);
 
     function convert(node: Node | null, depth: number): unknown {
       nodes += 1;
@@ -212,7 +212,7 @@ function createReader(text: string, file: string, lines: LineCounter, limits: Re
       }
     }
 
-    return convert(document.contents as Node | null, 0);
+    return convert(document.contents, 0);
   }
 
   function failAt(offset: number, document: number, problem: string): ManifestError {

@@ -137,7 +137,9 @@ export function createEventRecorder(
 function keyOf(wish: EventWish): string {
   const { metadata, kind } = wish.object;
   const identity = [kind, metadata.namespace, metadata.name, metadata.uid, wish.type, wish.reason, wish.message];
-  return createHash('sha256').update(JSON.stringify([...identity, wish.annotations ?? {}])).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify([...identity, wish.annotations ?? {}]))
+    .digest('hex');
 }
 
 function eventOf(wish: EventWish, namespace: string, name: string, now: string): KubeObject {

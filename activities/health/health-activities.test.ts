@@ -60,7 +60,7 @@ describe('waitForHealth', () => {
   test('ends as cancelled when the activity is cancelled', async () => {
     const { deps } = setup(undefined, { wait: true });
     const environment = new MockActivityEnvironment();
-    const waiting = environment.run(createHealthActivities(deps).waitForHealth, input) as Promise<unknown>;
+    const waiting = environment.run(createHealthActivities(deps).waitForHealth, input);
 
     environment.cancel();
 

@@ -35,7 +35,7 @@ interface HealthSpec {
 
 /** The health part of a Kustomization's spec. */
 export function healthSpecOf(kustomization: KubeObject): HealthSpec {
-  return (kustomization.spec ?? {}) as HealthSpec;
+  return kustomization.spec ?? {};
 }
 
 /** True when a Kustomization asks for health at all, so that a caller can leave out the reading of its inventory. */

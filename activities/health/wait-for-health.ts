@@ -157,7 +157,7 @@ export async function waitForHealth(options: WaitForHealthOptions): Promise<Heal
     }
     if (stopping.signal.aborted) return;
     const groups = Map.groupBy(watched, ({ cache }) => cache);
-    await Promise.all([...groups].map(([cache, of]) => cache && watch(cache, of)));
+    await Promise.all([...groups].map(([cache, of]) => (cache ? watch(cache, of) : Promise.resolve())));
   }
 
   const onAbort = (): void => done.reject(signal?.reason);

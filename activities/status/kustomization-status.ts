@@ -57,7 +57,10 @@ export function statusAfterFailure(
   failed: { reason: string; message: string; isStalled: boolean; inventory?: InventoryEntry[] },
 ): KustomizationStatus {
   const status = object.status ?? {};
-  const wishes = [...failureWishes(failed.reason, failed.message, failed.isStalled), ...conflictWishes(context.lostFights)];
+  const wishes = [
+    ...failureWishes(failed.reason, failed.message, failed.isStalled),
+    ...conflictWishes(context.lostFights),
+  ];
   if (failed.reason === 'HealthCheckFailed') {
     wishes.push({ type: 'Healthy', status: 'False', reason: failed.reason, message: failed.message });
   }
@@ -87,7 +90,9 @@ function healthyWish(status: KustomizationStatus, health: { durationMs: number }
     status: 'True',
     reason: 'Succeeded',
     // A pass that found all healthy at once keeps the words of the one that had to wait: no write for a duration.
-    message: health ? `Health check passed in ${formatDuration(health.durationMs)}` : (previous?.message ?? 'Health check passed in 0s'),
+    message: health
+      ? `Health check passed in ${formatDuration(health.durationMs)}`
+      : (previous?.message ?? 'Health check passed in 0s'),
   };
 }
 

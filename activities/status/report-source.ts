@@ -60,7 +60,12 @@ export function createSourceReport({ writer, events, store }: SourceReportDepend
       if (archived?.isNew) tell(told, 'Normal', 'NewArtifact', archived.message);
       else if (!wasReady) tell(told, 'Normal', 'Succeeded', message);
       else if (input.request && input.trigger === 'request') {
-        tell(told, 'Normal', 'GitOperationSucceeded', `no changes since last reconciliation: observed revision '${revision ?? ''}'`);
+        tell(
+          told,
+          'Normal',
+          'GitOperationSucceeded',
+          `no changes since last reconciliation: observed revision '${revision ?? ''}'`,
+        );
       }
       const { namespace, name, kind } = input.ref;
       if (archived) await store.collectGarbage({ kind, namespace, name }, archived.artifact);

@@ -107,7 +107,7 @@ test.each([
       createAppliedScenario(client, 'prune', {
         'keep.yaml': configMap('keep', { v: '1' }),
         ...manyFiles('old', 60, '1'),
-      } as Record<string, string>),
+      }),
       createAppliedScenario(client, 'delete', manyFiles('gone', 30, '1') as Record<string, string>),
       createAppliedScenario(client, 'report', { 'one.yaml': configMap('one', { v: '1' }) }),
     ]);

@@ -153,7 +153,7 @@ export interface FluxStatus {
 }
 
 export function statusOf(object: KubeObject | undefined): FluxStatus {
-  return (object?.status ?? {}) as FluxStatus;
+  return object?.status ?? {};
 }
 
 export function conditionOf(object: KubeObject | undefined, type: string): Condition | undefined {

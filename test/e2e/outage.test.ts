@@ -79,7 +79,7 @@ async function createWork() {
   const applying = await createScenario(client, 'apply', {});
   const waiting = await createScenario(client, 'health', {});
   const revisions = {
-    applying: applying.commit(manyFiles('many', 200, '1') as Record<string, string>),
+    applying: applying.commit(manyFiles('many', 200, '1')),
     waiting: waiting.commit({ 'web.yaml': deployment('web', { isUnready: true }) }),
   };
   await waiting.createSource();
