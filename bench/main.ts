@@ -26,19 +26,23 @@ const namespace = 'bench';
 const sick = 50;
 
 const platform = await startPlatform({ worker: true, report: (line) => console.error(line) });
+const client = createKubeClient({ kubeconfig: platform.kubeconfigPath });
+const caches = createWatchCaches(client);
 try {
   await run();
 } finally {
+  caches.close();
+  await client.close();
   await platform.stop();
 }
+process.exit(); // the connections to what was just stopped need not be waited for
 
 async function run(): Promise<void> {
-  const client = createKubeClient({ kubeconfig: platform.kubeconfigPath });
   const metrics = apiServerMetrics(platform.kubeconfigPath);
   const { worker = 0, temporal = 0 } = platform.pids;
   const meter: Meter = { client, metrics, pids: { worker, temporal } };
   const repository = createBenchRepository(platform.gitRoot, platform.gitUrl, 'bench');
-  const kustomizations = createWatchCaches(client).open({ resource: resourceOf(definition) });
+  const kustomizations = caches.open({ resource: resourceOf(definition) });
   const names = Array.from({ length: n }, (_, index) => appName(index));
   console.log(JSON.stringify({ machine: machine(), n }));
 

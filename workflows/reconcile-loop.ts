@@ -113,7 +113,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   let lastRun: RunRecord | undefined;
   /** This run holds a reconcile that the history tells of; it is closed before the next one begins. */
   let hasRun = false;
-  const untilRollOverMs = rollOverAfterMs.minimum + Math.random() * rollOverAfterMs.spread;
+  let rollOverAtMs = Infinity;
 
   setHandler(wakeSignal, (reasons) => {
     wakes = mergeWakes(wakes, reasons);
@@ -204,6 +204,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   const record = (run: RunRecord): void => {
     lastRun = run;
     hasRun = true;
+    rollOverAtMs = Date.now() + rollOverAfterMs.minimum + Math.random() * rollOverAfterMs.spread;
     upsertMemo({ run });
     upsertSearchAttributes([
       { key: searchAttributes.trigger, value: run.trigger },
@@ -279,7 +280,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
 
   for (;;) {
     const untilDueMs = cursor.dueAtMs === undefined ? Infinity : Math.max(cursor.dueAtMs - Date.now(), 0);
-    const pauseMs = Math.min(untilDueMs, hasRun ? untilRollOverMs : Infinity);
+    const pauseMs = Math.min(untilDueMs, Math.max(rollOverAtMs - Date.now(), 0));
     const isAwake = () => wakes.length > 0 || intents.length > 0;
     if (!isAwake() && pauseMs > 0) {
       if (pauseMs === Infinity) await condition(isAwake);

@@ -39,8 +39,9 @@ export async function startWorker(platform: Platform, options: WorkerOptions): P
   const logDirectory = mkdtempSync(join(platform.dataDir, 'worker-log-'));
   const logPath = join(logDirectory, 'log');
   const log = openSync(logPath, 'a');
-  const main = fileURLToPath(new URL('../../workers/main.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main], {
+  const moduleOf = (name: string): string => fileURLToPath(new URL(`../../workers/${name}.ts`, import.meta.url));
+  const flags = ['--disable-warning=ExperimentalWarning', `--import=${moduleOf('workflow-thread')}`];
+  const child = spawn(process.execPath, [...flags, moduleOf('main')], {
     cwd: platform.dataDir,
     stdio: ['ignore', log, log],
     env: {

@@ -7,7 +7,12 @@ const options: ComponentOptions = {
   dataDir: '/data',
   ports: Object.fromEntries(portNames.map((name, index) => [name, 20_001 + index])) as ComponentOptions['ports'],
   binaries: Object.fromEntries([...componentNames, 'node', 'kustomize'].map((name) => [name, `/bin/${name}`])),
-  modules: { gitServer: '/src/git-server.ts', worker: '/src/worker.ts', stages: '/src/stages' },
+  modules: {
+    gitServer: '/src/git-server.ts',
+    worker: '/src/worker.ts',
+    workflowThread: '/src/thread.ts',
+    stages: '/src/stages',
+  },
   fsync: false,
   temporalAddress: '127.0.0.1:20003',
   workerKubeconfig: '/data/pki/worker.kubeconfig',

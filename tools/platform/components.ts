@@ -59,7 +59,7 @@ export interface ComponentOptions {
   /** Path by binary name; `node` runs our own modules. */
   binaries: Record<string, string>;
   /** Modules of ours to run, and the folder of kwok's stages. */
-  modules: { gitServer: string; worker: string; stages: string };
+  modules: { gitServer: string; worker: string; workflowThread: string; stages: string };
   /** Whether etcd and Temporal wait for the disk on every write. Off, a power cut may corrupt their data. */
   fsync: boolean;
   /** Address of the Temporal server that the worker uses. */
@@ -298,9 +298,11 @@ function buildWorker(options: ComponentOptions): Component {
   return {
     name: 'worker',
     binary: options.binaries['node'] ?? 'node',
-    args: [quietNode, options.modules.worker],
+    args: [quietNode, `--import=${options.modules.workflowThread}`, options.modules.worker],
     env: {
       KUBECONFIG: options.workerKubeconfig,
+      // glibc keeps a heap for each of the many threads that Temporal's core and libuv have; two are enough.
+      MALLOC_ARENA_MAX: '2',
       TEMPORAL_ADDRESS: options.temporalAddress,
       CONTINUO_DATA_DIR: join(options.dataDir, 'worker'),
       CONTINUO_HTTP_ADDRESS: `${loopback}:${options.ports.worker}`,

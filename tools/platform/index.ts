@@ -242,6 +242,7 @@ function planComponents(
     modules: {
       gitServer: modulePath('tools/platform/git-server'),
       worker: modulePath('workers/main'),
+      workflowThread: modulePath('workers/workflow-thread'),
       stages: join(packageRoot(), 'tools', 'platform', 'stages'),
     },
     fsync: options.fsync ?? false,
