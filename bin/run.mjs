@@ -20,10 +20,13 @@ const scripts = {
 
 // .package-lock.json is written last, so an interrupted install is seen as none.
 if (!existsSync(join(modules, '.package-lock.json')) || !existsSync(join(modules, '.bin', 'node'))) {
-  console.error('► installing dependencies (npm ci)');
-  const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: root, stdio: ['ignore', 2, 2] });
+  console.error('► installing dependencies (npm install)');
+  // Not `npm ci`: that wants the binary packages of every platform in the lock file, and refuses one that was written
+  // where a registry has only some of them. This keeps to the lock file's versions all the same, and leaves it as it is.
+  const flags = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
+  const npm = spawnSync('npm', flags, { cwd: root, stdio: ['ignore', 2, 2] });
   if (npm.status !== 0) {
-    console.error('✗ npm ci failed: see the lines above; is the npm registry reachable?');
+    console.error('✗ npm install failed: see the lines above; is the npm registry reachable?');
     process.exit(npm.status ?? 1);
   }
 }
