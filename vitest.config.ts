@@ -18,6 +18,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{workflows,activities,k8s,workers,cli,tools,bench}/**/*.test.ts'],
           pool: 'forks',
+          maxWorkers: real.maxWorkers,
         },
       },
       { test: { name: 'golden', include: ['test/golden/**/*.test.ts'], ...real } },
