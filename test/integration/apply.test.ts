@@ -6,6 +6,7 @@ import type { KubeClient } from '../../k8s/client.ts';
 import { createKubeClient } from '../../k8s/kube-client.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
+import { compareResourceVersions } from '../../k8s/resource-version.ts';
 import { createWatchCaches } from '../../k8s/watch-caches.ts';
 import { createApplyFixture } from '../servers/apply-fixture.ts';
 import {
@@ -51,7 +52,8 @@ async function seen(object: KubeObject): Promise<void> {
   const { namespace = '', name } = object.metadata;
   const cache = caches.opened().find((one) => one.scope.resource.kind === object.kind);
   await eventually(`${object.kind} ${name} in its cache`, () => {
-    return cache?.get(namespace, name)?.metadata.resourceVersion === live?.metadata.resourceVersion;
+    const cached = cache?.get(namespace, name)?.metadata.resourceVersion ?? '';
+    return compareResourceVersions(cached, live?.metadata.resourceVersion ?? '') >= 0;
   });
 }
 
