@@ -6,6 +6,7 @@ import { definitions } from '../../k8s/api/index.ts';
 import { crdOf } from './crd.ts';
 import { errorsPage } from './errors-page.ts';
 import { indexOf, pageNameOf, pageOf } from './reference.ts';
+import { workerPage } from './worker-page.ts';
 
 /** Directories in which every file is generated: anything else in them is left from an older generation. */
 const ownedDirectories = ['k8s/crds', 'docs/reference'];
@@ -21,6 +22,7 @@ export function generatedFiles(continuoVersion: string): Map<string, string> {
   }
   files.set('docs/reference/README.md', indexOf(definitions));
   files.set('docs/errors.md', errorsPage());
+  files.set('docs/worker-options.md', workerPage());
   return files;
 }
 
