@@ -1,5 +1,6 @@
 // The bridge: Kubernetes watches on one side, Temporal signals on the other. One heartbeating activity of the cluster
 // workflow, so exactly one worker runs it, and Temporal starts it elsewhere when that worker dies.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, CancelledFailure } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
@@ -22,6 +23,7 @@ export interface BridgeDependencies {
   unpacked: UnpackedArtifacts;
   signaller: Signaller;
   drift: DriftWatch;
+  isBuilt(object: Kustomization, digest: string): Promise<boolean>;
   /** False when what an object made is not (or not provably) there as it was left. */
   isAsLeft(object: KubeObject): Promise<boolean>;
   log: Log;
@@ -30,6 +32,9 @@ export interface BridgeDependencies {
 const heartbeatMs = 3_000;
 /** A new artifact is unpacked before its consumers are woken, if that takes no longer. */
 const warmUpMs = 3_000;
+
+/** What a new artifact changes is applied first: so long before the others are woken. */
+const headStartMs = 200;
 
 /** What a heartbeat keeps: how far the bridge has told changes, per kind. */
 type Progress = Partial<Record<WatchedKind, string>>;
@@ -48,11 +53,29 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
 
   const wakeConsumers = async (source: KubeObject): Promise<void> => {
     telling++;
-    await warmUp(source).finally(() => telling--);
-    const { resourceVersion } = source.metadata;
-    for (const consumer of objects.list('Kustomization')) {
-      if (isConsumerOf(consumer, source)) signaller.wake(refOf(consumer), { type: 'artifact', resourceVersion });
+    try {
+      await warmUp(source);
+      const { resourceVersion } = source.metadata;
+      const consumers = objects.list('Kustomization').filter((object) => isConsumerOf(object, source));
+      const { changed, unchanged } = await byChange(consumers, source);
+      for (const ref of changed) signaller.wake(ref, { type: 'artifact', resourceVersion });
+      if (changed.length > 0 && unchanged.length > 0) await sleep(headStartMs);
+      for (const ref of unchanged) signaller.wake(ref, { type: 'artifact', resourceVersion });
+    } finally {
+      telling--;
     }
+  };
+
+  /** Those for which the new artifact is known to change nothing come last: all that they have to do is to say so. */
+  const byChange = async (consumers: KubeObject[], source: KubeObject) => {
+    const digest = (source as GitRepository).status?.artifact?.digest ?? '';
+    const changed: ReconciledRef[] = [];
+    const unchanged: ReconciledRef[] = [];
+    for (const consumer of consumers) {
+      const isSame = await deps.isBuilt(consumer as Kustomization, digest);
+      (isSame ? unchanged : changed).push(refOf(consumer));
+    }
+    return { changed, unchanged };
   };
 
   const warmUp = async (source: KubeObject): Promise<void> => {

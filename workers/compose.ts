@@ -63,6 +63,8 @@ export interface Engine {
   drift: DriftWatch;
   /** False when an object's artifact, or what it applied, is not (or not provably) there as it was left. */
   isAsLeft(object: GitRepository | Kustomization): Promise<boolean>;
+  /** True when an unpacked artifact is known to build what was built before. */
+  isBuilt(object: Kustomization, digest: string): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -79,6 +81,10 @@ export async function compose(options: EngineOptions): Promise<Engine> {
       if (object.kind === 'Kustomization') return await isAsApplied(object, parts);
       const { artifact } = object.status ?? {};
       return artifact === undefined || (await parts.store.verify(artifact));
+    },
+    async isBuilt(object, digest) {
+      const unpacked = parts.unpacked.peek(digest);
+      return unpacked !== undefined && (await parts.findBuilt(object, unpacked)) !== undefined;
     },
     async close() {
       await parts.events.flush();
@@ -142,6 +148,7 @@ async function createParts({ kube, config, log, artifactDirectory }: EngineOptio
     named,
     events,
     build,
+    findBuilt: createFindBuilt({ ...build, manifests: manifestStore }),
     kustomization,
     appliedObjects,
   };
@@ -183,7 +190,7 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     ...createObserveActivities({
       objects,
       unpacked: parts.unpacked,
-      findBuilt: createFindBuilt({ ...parts.build, manifests: parts.manifests }),
+      findBuilt: parts.findBuilt,
       isInSync: (object, digest) => isInSync(object, digest, { memory, caches, overrideManagers }),
       isHealthy,
       expressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
