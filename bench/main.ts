@@ -1,4 +1,4 @@
-// `npm run bench [-- --n 100] [--phases install,noop,…]`: the figures of docs/benchmarks.md, each beside the floor that is
+// `npm run bench [-- --n 100] [--phases install,noop,…] [--interval 10m]`: the figures of docs/benchmarks.md, each beside the floor that is
 // measured in the same run on the same machine: the same API requests, sent bare.
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +18,7 @@ const { values } = parseArgs({
   options: {
     n: { type: 'string', default: '100' },
     phases: { type: 'string', default: 'install,noop,all,one,single,starve,drift' },
+    interval: { type: 'string', default: '10m' },
   },
 });
 const n = Number(values.n);
@@ -96,7 +97,11 @@ async function run(): Promise<void> {
     const floor = await floorOfInstall(client, n);
     const measured = await measure(meter, async () => {
       await apply(sourceObject(namespace, repository.url));
-      await Promise.all(names.map((name, index) => apply(kustomizationObject(namespace, name, `./apps/${index}`))));
+      await Promise.all(
+        names.map((name, index) =>
+          apply(kustomizationObject(namespace, name, `./apps/${index}`, { interval: values.interval })),
+        ),
+      );
       await until('all are installed', haveRevision(commit));
     });
     report('install', measured, floor);
