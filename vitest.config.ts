@@ -10,6 +10,8 @@ const real = {
   maxWorkers: 2,
 };
 
+const faults = ['test/e2e/{crash,outage}.test.ts'];
+
 export default defineConfig({
   test: {
     projects: [
@@ -24,7 +26,9 @@ export default defineConfig({
       { test: { name: 'golden', include: ['test/golden/**/*.test.ts'], ...real } },
       { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...real } },
       { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...real } },
-      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], ...real, fileParallelism: false } },
+      { test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], exclude: faults, ...real, fileParallelism: false } },
+      // These start platforms and workers of their own, to kill them.
+      { test: { name: 'faults', include: faults, ...real, globalSetup: [], fileParallelism: false } },
     ],
   },
 });

@@ -1,35 +1,36 @@
-// `npm test`: gets the binaries, then runs every test against the real servers. The end-to-end tests kill servers and
-// workers, so they come last, on a platform of their own.
-import { spawnSync } from 'node:child_process';
+// `npm test`: gets the binaries, then runs every test against the real servers. The end-to-end tests come last: those
+// that kill servers and workers have platforms of their own, wait most of their time, and run beside the others.
+import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { ensureBinaries } from './platform/index.ts';
 
-const runs = [
-  { title: 'unit, golden, integration, replay', projects: ['unit', 'golden', 'integration', 'replay'] },
-  { title: 'end to end', projects: ['e2e'] },
-];
-
-await ensureBinaries(
-  [
-    'etcd',
-    'kube-apiserver',
-    'kube-controller-manager',
-    'kube-scheduler',
-    'kwok',
-    'kustomize',
-    'kubectl',
-    'temporal',
-    'flux',
-  ],
-  { report: (line) => console.error(line) },
-);
+const kubernetes = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const;
+await ensureBinaries([...kubernetes, 'kustomize', 'kubectl', 'temporal', 'flux'], {
+  report: (line) => console.error(line),
+});
 
 const vitest = join(import.meta.dirname, '..', 'node_modules', '.bin', 'vitest');
-let failed = 0;
-for (const { title, projects } of runs) {
-  console.log(`► ${title}`);
+
+/** Runs the tests of some projects; gives true when all passed. What runs beside another prints at its end. */
+function run(projects: string[], isBeside = false): Promise<boolean> {
   const args = ['run', ...projects.flatMap((project) => ['--project', project]), ...process.argv.slice(2)];
-  const run = spawnSync(vitest, args, { stdio: 'inherit' });
-  if (run.status !== 0) failed += 1;
+  const child = spawn(vitest, args, {
+    stdio: ['ignore', isBeside ? 'pipe' : 'inherit', isBeside ? 'pipe' : 'inherit'],
+  });
+  const output: Buffer[] = [];
+  child.stdout?.on('data', (chunk: Buffer) => output.push(chunk));
+  child.stderr?.on('data', (chunk: Buffer) => output.push(chunk));
+  return new Promise((resolve) => {
+    child.once('error', () => resolve(false));
+    child.once('close', (code) => resolve(code === 0));
+  }).then((hasPassed) => {
+    process.stdout.write(Buffer.concat(output));
+    return hasPassed as boolean;
+  });
 }
-process.exitCode = failed > 0 ? 1 : 0;
+
+console.log('► unit, golden, integration, replay');
+const first = await run(['unit', 'golden', 'integration', 'replay']);
+console.log('► end to end, and beside it the tests that kill servers and workers');
+const [e2e, faults] = await Promise.all([run(['e2e']), run(['faults'], true)]);
+process.exitCode = first && e2e && faults ? 0 : 1;
