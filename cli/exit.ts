@@ -21,6 +21,7 @@ export function usageError(message: string): CommandError {
 /** The exit code of anything thrown; commander's own errors are usage errors, except those of `--help`. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode;
+  if (error instanceof Error && error.name === 'AbortError') return exitCodes.interrupted;
   if (isCommanderError(error)) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   return exitCodes.failed;
 }

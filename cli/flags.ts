@@ -22,12 +22,13 @@ export type OutputFormat = 'wide' | 'json' | 'yaml' | 'name';
 /** The namespace of Flux installations, and so of whoever does not say another. */
 export const defaultNamespace = 'flux-system';
 
-export function addClusterFlags(command: Command): Command {
+/** `exitCodes` is for a verb whose exit codes are not those of the others. */
+export function addClusterFlags(command: Command, exitCodes: string = exitCodesHelp): Command {
   return command
     .option('-n, --namespace <name>', 'namespace of the objects', defaultNamespace)
     .option('--kubeconfig <path>', 'kubeconfig; else KUBECONFIG, else the local platform, else ~/.kube/config')
     .option('--context <name>', 'context of the kubeconfig')
-    .addHelpText('after', exitCodesHelp);
+    .addHelpText('after', exitCodes);
 }
 
 export function addAllNamespacesFlag(command: Command): Command {

@@ -1,7 +1,7 @@
 // The words by which a person names a kind: those of kubectl (plural, singular, short names) and of the flux CLI.
 import { type KindDefinition, resourceOf } from '../k8s/api/definition.ts';
 import { definitions } from '../k8s/api/index.ts';
-import type { NamespacedName, ObjectRef } from '../k8s/object.ts';
+import { type KubeObject, type NamespacedName, type ObjectRef, splitApiVersion } from '../k8s/object.ts';
 import { usageError } from './exit.ts';
 
 /** What the flux CLI calls some kinds: one or two words. */
@@ -45,6 +45,15 @@ export function kindOf(word: string): KindDefinition | undefined {
   return kindOfWord.get(word.toLowerCase());
 }
 
+/** The kind of ours that an object is of; undefined for any other. */
+export function definitionOf({
+  apiVersion,
+  kind,
+}: Pick<KubeObject, 'apiVersion' | 'kind'>): KindDefinition | undefined {
+  const { group } = splitApiVersion(apiVersion);
+  return definitions.find((definition) => definition.kind === kind && definition.group === group);
+}
+
 /**
  * Reads `ks`, `ks demo other`, `ks/demo`, `source git demo`. Throws a usage error for an unknown kind, for an empty
  * name, and for objects of different kinds.
@@ -77,6 +86,13 @@ export function parseObjectTarget(words: readonly string[]): { definition: KindD
   return { definition, name };
 }
 
+/** Like {@link parseObjectTarget}, for verbs that are about Kustomizations; gives the name. */
+export function parseKustomizationTarget(words: readonly string[]): string {
+  const { definition, name } = parseObjectTarget(words);
+  if (definition.kind === 'Kustomization') return name;
+  throw usageError(`expected a Kustomization, such as "ks ${name}", got a ${definition.kind}`);
+}
+
 /** The reference of an object of a kind of ours, in the version that is stored. */
 export function objectRefOf(definition: KindDefinition, { namespace, name }: NamespacedName): ObjectRef {
   const { group, version, kind } = resourceOf(definition);
@@ -106,7 +122,8 @@ function parseSlashes(words: readonly string[]): Target {
   );
 }
 
-function withNames(definition: KindDefinition, names: string[]): Target & { definition: KindDefinition } {
+/** Throws a usage error for a name that no object can have. */
+export function checkNames(definition: KindDefinition, names: readonly string[]): void {
   for (const name of names) {
     if (!/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(name)) {
       throw usageError(
@@ -114,6 +131,10 @@ function withNames(definition: KindDefinition, names: string[]): Target & { defi
       );
     }
   }
+}
+
+function withNames(definition: KindDefinition, names: string[]): Target & { definition: KindDefinition } {
+  checkNames(definition, names);
   return { definition, names };
 }
 

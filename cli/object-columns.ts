@@ -98,7 +98,8 @@ function sourceCell(object: KubeObject): string {
   return address ? address.replace(/\/\/[^/@]*@/, '//') : '-';
 }
 
-function lastAppliedAt(object: KubeObject): string | undefined {
+/** When the object last took effect: a reconcile, a release, or a new artifact. */
+export function lastAppliedAt(object: KubeObject): string | undefined {
   const { status } = object as AnyObject;
   const last = status?.history?.[0];
   return last?.lastReconciled ?? last?.lastDeployed ?? status?.artifact?.lastUpdateTime;

@@ -49,7 +49,14 @@ export function formatObjects(
 
 /** Any value as JSON or YAML. */
 export function formatValue(value: unknown, format: 'json' | 'yaml'): string {
-  return format === 'json' ? JSON.stringify(value, null, 2) : stringify(value, { lineWidth: 0 }).trimEnd();
+  if (format === 'json') return JSON.stringify(value, null, 2);
+  // kubectl and Flux read YAML 1.1, where an unquoted "on" or "0o7" is no text.
+  return stringify(value, { lineWidth: 0, compat: 'yaml-1.1' }).trimEnd();
+}
+
+/** Objects as YAML documents, as kubectl and Git take them. */
+export function formatDocuments(objects: readonly KubeObject[]): string {
+  return objects.map((object) => `---\n${formatValue(object, 'yaml')}`).join('\n');
 }
 
 /** `kustomization.kustomize.toolkit.fluxcd.io/demo`, as kubectl's `-o name`. */

@@ -3,15 +3,14 @@ import type { Command } from 'commander';
 import type { KindDefinition } from '../k8s/api/definition.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { type KubeObject, refOf } from '../k8s/object.ts';
-import { openTemporal, type TemporalAccess, withCluster } from './connect.ts';
+import { awaitReady } from './await-ready.ts';
+import { openTemporal, withCluster } from './connect.ts';
 import { CommandError, usageError } from './exit.ts';
 import { addClusterFlags, addTemporalFlags, addTimeoutFlag, type ClusterFlags, type TemporalFlags } from './flags.ts';
-import { followObject } from './follow.ts';
 import { parseKindTarget } from './kinds.ts';
 import { cliFieldManager, readObject, servedResource, subjectOfObject } from './objects.ts';
-import { printLine, shortHashes } from './output.ts';
-import { isSuspended, readinessOf } from './readiness.ts';
-import { oneLine } from './table.ts';
+import { printLine } from './output.ts';
+import { isSuspended } from './readiness.ts';
 import { onInterrupt } from './watch-objects.ts';
 import { isReconciledKind } from './workflow-view.ts';
 
@@ -66,7 +65,7 @@ async function runResume(words: string[], flags: ResumeFlags): Promise<void> {
         return;
       }
       const waits = objects.map((object) =>
-        waitUntilReady(kube, temporal, definition, object, flags.timeout, interrupt),
+        awaitReady({ kube, temporal, definition, object, timeoutMs: flags.timeout, interrupt }),
       );
       const failed = (await Promise.allSettled(waits)).filter((result) => result.status === 'rejected');
       // The last one is left for the caller to print, with its exit code.
@@ -123,23 +122,4 @@ export function suspensionPatch(definition: KindDefinition, isWanted: boolean): 
     return { metadata: { annotations } };
   }
   return 'suspend' in definition.spec.shape ? { spec: { suspend: isWanted ? true : null } } : undefined;
-}
-
-async function waitUntilReady(
-  kube: KubeClient,
-  temporal: TemporalAccess,
-  definition: KindDefinition,
-  object: KubeObject,
-  timeoutMs: number,
-  interrupt: AbortSignal,
-): Promise<void> {
-  const ref = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
-  const isOver = (now: KubeObject): boolean => isSuspended(now) || readinessOf(now).state !== 'progressing';
-  const over = await followObject({ kube, temporal, definition, ref, isOver, timeoutMs, interrupt, report: printLine });
-  const subject = subjectOfObject(over);
-  if (isSuspended(over)) throw new CommandError(`${subject} was suspended again meanwhile`);
-  const { state, reason, message } = readinessOf(over);
-  const text = shortHashes(oneLine(message));
-  if (state !== 'ready') throw new CommandError(`${subject} is not ready (${reason}): ${text}`);
-  printLine(`✔ ${subject} is ready: ${text}`);
 }

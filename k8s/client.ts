@@ -1,5 +1,5 @@
 // The Kubernetes REST client: raw JSON over undici, nothing typed, nothing dropped.
-import type { KubeObject, ObjectRef } from './object.ts';
+import type { KubeObject, NamespacedName, ObjectRef } from './object.ts';
 
 /** How a kind is addressed: what API discovery says of it. */
 export interface ResourceInfo {
@@ -95,6 +95,11 @@ export interface KubeClient {
   patch(ref: ObjectRef, body: unknown, options: PatchOptions & { signal?: AbortSignal }): Promise<KubeObject>;
   /** Returns false when the object was already gone. */
   delete(ref: ObjectRef, options?: DeleteOptions & { signal?: AbortSignal }): Promise<boolean>;
+  /** A new token of a service account (TokenRequest), good for ten minutes or more. */
+  requestToken(
+    account: NamespacedName,
+    options: { audiences: readonly string[]; signal?: AbortSignal },
+  ): Promise<{ token: string; expiresAtMs: number }>;
   /** The same cluster as another user (impersonation headers). */
   impersonate(user: string, groups?: string[]): KubeClient;
   close(): Promise<void>;

@@ -24,6 +24,10 @@ export const watchedKinds = {
 
 export type WatchedKind = keyof typeof watchedKinds;
 
+export function isWatchedKind(kind: string | undefined): kind is WatchedKind {
+  return kind !== undefined && Object.hasOwn(watchedKinds, kind);
+}
+
 /** Read access to our own objects. */
 export interface FluxObjects {
   /** The object, or undefined when it does not exist; waits for the cache's first list. */

@@ -21,6 +21,8 @@ export interface KubeClientOptions extends KubeconfigOptions, RestOptions {
 const metadataAccept = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
 const metadataListAccept = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json';
 const defaultPageSize = 500;
+/** The shortest life that the API server gives to a token. */
+const tokenSeconds = 600;
 
 /**
  * A client of the cluster that a kubeconfig names (or of the pod's own cluster). Nothing is requested before the first
@@ -191,6 +193,20 @@ export function clientOn(
         if (isGone(error)) return false;
         throw error;
       }
+    },
+
+    async requestToken({ namespace, name }, { audiences, signal }) {
+      const path = `/api/v1/namespaces/${encodeURIComponent(namespace)}/serviceaccounts/${encodeURIComponent(name)}/token`;
+      const body = {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenRequest',
+        spec: { audiences, expirationSeconds: tokenSeconds },
+      };
+      const answer = (await rest.json({ method: 'POST', path, body, headers: identity, signal })) as {
+        status?: { token?: string; expirationTimestamp?: string };
+      };
+      const { token = '', expirationTimestamp = '' } = answer.status ?? {};
+      return { token, expiresAtMs: Date.parse(expirationTimestamp) };
     },
 
     impersonate(user, groups = []) {

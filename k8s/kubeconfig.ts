@@ -7,14 +7,10 @@ import { KubeConfig } from '@kubernetes/client-node';
 export interface KubeconfigOptions {
   /** Path of a kubeconfig file; default: `KUBECONFIG`, then `~/.kube/config`, then the pod's service account. */
   kubeconfig?: string;
-  /** The kubeconfig itself, e.g. out of a Secret; wins over `kubeconfig`. */
+  /** The kubeconfig itself; wins over `kubeconfig`. One that is not trusted goes through stored-kubeconfig.ts first. */
   kubeconfigText?: string;
   /** Context to use; default: the file's current one. */
   context?: string;
-  /** False drops exec plugins, as for a kubeconfig that a tenant wrote. Default true. */
-  allowExec?: boolean;
-  /** False ignores `insecure-skip-tls-verify`. Default true. */
-  allowInsecureTls?: boolean;
 }
 
 /** What one connection and its requests need to be let in. */
@@ -46,17 +42,11 @@ export function loadClusterAccess(options: KubeconfigOptions = {}): ClusterAcces
   const cluster = config.getCurrentCluster();
   if (!cluster?.server) throw new Error('kubeconfig names no cluster: set current-context or choose a context');
   const user = config.getCurrentUser();
-  if (options.allowExec === false && (user?.exec || user?.authProvider)) {
-    throw new Error(
-      'kubeconfig uses an exec or auth-provider plugin, which this installation does not allow: use a token or a client certificate',
-    );
-  }
-  const mayBeInsecure = options.allowInsecureTls !== false;
   return {
     server: cluster.server.replace(/\/+$/, ''),
     proxyUrl: cluster.proxyUrl,
     isRenewable: Boolean(user?.exec || user?.authProvider),
-    credentials: () => readCredentials(config, user, mayBeInsecure),
+    credentials: () => readCredentials(config, user),
   };
 }
 
@@ -77,7 +67,6 @@ function readConfig(options: KubeconfigOptions): KubeConfig {
 async function readCredentials(
   config: KubeConfig,
   user: ReturnType<KubeConfig['getCurrentUser']>,
-  mayBeInsecure: boolean,
 ): Promise<Credentials> {
   const https: RequestOptions = { headers: {} };
   await config.applyToHTTPSOptions(https);
@@ -88,8 +77,7 @@ async function readCredentials(
   if (user?.username && !headers.authorization) {
     headers.authorization = `Basic ${Buffer.from(`${user.username}:${user.password ?? ''}`).toString('base64')}`;
   }
-  const { ca, cert, key, pfx, passphrase, servername } = https;
-  const rejectUnauthorized = mayBeInsecure ? https.rejectUnauthorized : true;
+  const { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized } = https;
   const tls = { ca, cert, key, pfx, passphrase, servername, rejectUnauthorized };
   return { headers, tls: Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined)) };
 }

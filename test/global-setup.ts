@@ -12,7 +12,7 @@ declare module 'vitest' {
     gitRoot: string;
     /** Directory of the platform, with `env`, `pids.json` and the logs. */
     dataDir: string;
-    /** Directory with the tools: kubectl, kustomize, temporal, and flux for the end-to-end tests. */
+    /** Directory with the tools: kubectl, kustomize, sops, temporal, and flux for the end-to-end tests. */
     binDir: string;
     workerUrl: string;
   }

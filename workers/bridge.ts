@@ -6,23 +6,29 @@ import type { Client } from '@temporalio/client';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import { type FluxObjects, type WatchedKind, watchedKinds } from '../k8s/flux-objects.ts';
-import type { KubeObject } from '../k8s/object.ts';
+import { type KubeObject, type NamespacedName, refOf as objectRefOf, subjectOf } from '../k8s/object.ts';
+import type { WatchedReferences } from '../k8s/referenced-objects.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
 import type { ForeignChange } from '../activities/apply/applied-events.ts';
 import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
-import { type ReconciledRef, refOfWorkflowId, workflowIdOf } from '../workflows/messages.ts';
+import { type ReconciledRef, refOfWorkflowId, type WakeReason, workflowIdOf } from '../workflows/messages.ts';
 import type { BridgeActivities } from '../workflows/stages.ts';
+import type { DependencyWatch } from './dependency-watch.ts';
 import type { DriftWatch } from './drift-watch.ts';
-import { hasNewArtifact, isConsumerOf, wakeOf } from './events-to-wakes.ts';
+import { hasNewArtifact, isConsumerOf, isDependantOf, wakeOf } from './events-to-wakes.ts';
 import type { Log } from './log.ts';
+import { type ReferenceProgress, type ReferenceWatch, watchReferences } from './reference-watch.ts';
 import type { Signaller } from './signaller.ts';
 
 export interface BridgeDependencies {
   client: Client;
   objects: FluxObjects;
+  /** ConfigMaps and Secrets that objects refer to. */
+  references: WatchedReferences;
   unpacked: UnpackedArtifacts;
   signaller: Signaller;
   drift: DriftWatch;
+  dependencies: DependencyWatch;
   isBuilt(object: Kustomization, digest: string): Promise<boolean>;
   /** False when what an object made is not (or not provably) there as it was left. */
   isAsLeft(object: KubeObject): Promise<boolean>;
@@ -37,7 +43,7 @@ const warmUpMs = 3_000;
 const headStartMs = 200;
 
 /** What a heartbeat keeps: how far the bridge has told changes, per kind. */
-type Progress = Partial<Record<WatchedKind, string>>;
+type Progress = Partial<Record<WatchedKind, string>> & ReferenceProgress;
 
 export function createBridge(deps: BridgeDependencies): BridgeActivities {
   const { objects, signaller, log } = deps;
@@ -88,18 +94,51 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     }
   };
 
+  /** A dependency that came or went has no workflow that could tell those who wait for it. */
+  const wakeDependants = (object: KubeObject): void => {
+    const wake: WakeReason = {
+      type: 'dependency',
+      subject: subjectOf(objectRefOf(object)),
+      resourceVersion: object.metadata.resourceVersion,
+    };
+    for (const one of objects.list('Kustomization')) if (isDependantOf(one, object)) signaller.wake(refOf(one), wake);
+  };
+
   const onEvent = (event: CacheEvent): void => {
     const wake = wakeOf(event);
     if (wake?.type === 'created') signaller.ensure(refOf(event.object));
     else if (wake) signaller.wake(refOf(event.object), wake);
+    if (event.type !== 'MODIFIED') wakeDependants(event.object);
     if (event.object.kind === 'GitRepository' && hasNewArtifact(event)) void wakeConsumers(event.object);
-    if (event.object.kind === 'Kustomization') void deps.drift.follow(event.object as Kustomization);
+    if (event.object.kind !== 'Kustomization') return;
+    void deps.dependencies.follow(event.object, event.type === 'DELETED');
+    if (event.type === 'DELETED') deps.drift.forget(refOf(event.object));
+    else void deps.drift.follow(event.object as Kustomization);
   };
 
   const onForeignChange = ({ owner, subject, manager }: ForeignChange): void => {
     if (owner.kind !== 'Kustomization') return;
     const { namespace, name } = owner;
     signaller.wake({ kind: 'Kustomization', namespace, name }, { type: 'drift', subject, manager });
+  };
+
+  const referenceOptions = {
+    references: deps.references,
+    users: () => kinds.flatMap((kind) => objects.list(kind)),
+    log,
+  };
+  const onReferenceChange = (user: KubeObject, wake: WakeReason): void => {
+    signaller.wake(refOf(user), wake);
+    if (isRemote(user)) void deps.drift.follow(user as Kustomization); // it may apply to another cluster now
+  };
+
+  const onClusterBack = (server: string, owners: NamespacedName[]): void => {
+    for (const owner of owners) {
+      const object = objects.peek('Kustomization', owner);
+      if (!object) continue;
+      signaller.wake(refOf(object), { type: 'dependency', subject: `cluster ${server}` });
+      void deps.drift.follow(object as Kustomization);
+    }
   };
 
   /**
@@ -131,9 +170,13 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     }
     const kustomizations = objects.list('Kustomization') as Kustomization[];
     await Promise.all(kustomizations.map((kustomization) => deps.drift.follow(kustomization)));
-    for (const object of kinds.flatMap((kind) => objects.list(kind))) {
+    const check = async (object: KubeObject): Promise<void> => {
       if (!(await deps.isAsLeft(object).catch(() => false))) signaller.wake(refOf(object), { type: 'resync' });
-    }
+    };
+    const all = kinds.flatMap((kind) => objects.list(kind));
+    for (const object of all) if (!isRemote(object)) await check(object);
+    // Clusters that are away keep nobody waiting but those who apply to them.
+    await Promise.all(all.filter(isRemote).map(check));
   };
 
   return {
@@ -146,18 +189,25 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       const beat = (): void => {
         if (isCaughtUp && telling === 0 && signaller.isIdle()) {
           told = Object.fromEntries(kinds.map((kind) => [kind, objects.cacheOf(kind).resourceVersion]));
+          Object.assign(told, references?.progress());
         }
         context.heartbeat(told);
       };
       const beating = setInterval(beat, heartbeatMs);
       const subscriptions: (() => void)[] = [];
+      let references: ReferenceWatch | undefined;
       try {
         await objects.sync();
         // A listener of its own: an earlier bridge of this process may end after this one has started.
         const listener = (event: CacheEvent): void => onEvent(event);
         for (const kind of kinds) subscriptions.push(objects.cacheOf(kind).subscribe(listener));
-        subscriptions.push(deps.drift.start(onForeignChange));
+        subscriptions.push(deps.drift.start({ onForeignChange, onClusterBack }));
+        subscriptions.push(deps.dependencies.start((waiter, wake) => signaller.wake(refOf(waiter), wake)));
+        for (const one of objects.list('Kustomization')) void deps.dependencies.follow(one);
+        references = watchReferences(referenceOptions, onReferenceChange);
+        subscriptions.push(references.stop);
         await catchUp(progress);
+        await references.catchUp(progress ?? {});
         isCaughtUp = true;
         log.info({ cluster }, 'watching');
         await context.cancelled;
@@ -171,4 +221,9 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       }
     },
   };
+}
+
+/** True for an object that is reconciled in another cluster. */
+function isRemote(object: KubeObject): boolean {
+  return (object as Kustomization).spec.kubeConfig !== undefined;
 }

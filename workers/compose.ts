@@ -14,24 +14,29 @@ import {
   type ObjectRef,
   refOfInventoryEntry,
 } from '../k8s/object.ts';
+import { ClusterError, createRemoteClusters } from '../k8s/remote-clusters.ts';
+import { createReferencedObjects, type WatchedReferences } from '../k8s/referenced-objects.ts';
 import { createWatchCaches } from '../k8s/watch-caches.ts';
 import { createApplyActivities } from '../activities/apply/apply-activities.ts';
 import { appliedScope } from '../activities/apply/cache-scope.ts';
 import type { AppliedEntry } from '../activities/apply/fingerprint.ts';
 import { isAsApplied, isInSync, ownerOfKustomization } from '../activities/apply/in-sync.ts';
 import { readInventory } from '../activities/apply/inventory-blob.ts';
-import { createApplyMemory } from '../activities/apply/memory.ts';
+import { type ApplyMemory, createApplyMemory } from '../activities/apply/memory.ts';
 import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
 import { createArtifactActivities } from '../activities/artifact/artifact-activities.ts';
 import { createFileArtifactStore } from '../activities/artifact/file-store.ts';
 import { createManifestStore } from '../activities/artifact/manifests.ts';
+import { createSealer } from '../activities/artifact/sealing.ts';
 import { createUnpackedArtifacts } from '../activities/artifact/unpack.ts';
 import { createBuildActivities, createFindBuilt } from '../activities/build/build-activities.ts';
+import { ambientEnvironment } from '../activities/build/decryption/sops-environment.ts';
+import { removeAbandoned } from '../activities/build/private-directory.ts';
 import { createEventRecorder } from '../activities/event/recorder.ts';
 import { createHealthActivities, healthNow } from '../activities/health/health-activities.ts';
 import { healthExpressionError } from '../activities/health/health-expressions.ts';
-import type { AppliedObject } from '../activities/health/health-targets.ts';
-import { createNamedCaches } from '../activities/health/named-caches.ts';
+import { type AppliedObject, hasHealthChecks } from '../activities/health/health-targets.ts';
+import { healthOf } from '../activities/health/status.ts';
 import { createObserveActivities } from '../activities/observe/observe-activities.ts';
 import { createSourceActivities } from '../activities/source/source-activities.ts';
 import { createKustomizationReport } from '../activities/status/report-kustomization.ts';
@@ -39,8 +44,10 @@ import { createSourceReport } from '../activities/status/report-source.ts';
 import { createObjectActivities, createObjectWriter } from '../activities/status/status-activities.ts';
 import type { WorkerConfig } from './config.ts';
 import { beating } from './beating.ts';
+import { createDependencyWatch, type DependencyWatch } from './dependency-watch.ts';
 import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
 import type { Log } from './log.ts';
+import { createTargetClusters, type TargetCluster } from './target-clusters.ts';
 
 /** Built manifests kept in memory. */
 const manifestCacheBytes = 64 * 1024 * 1024;
@@ -51,6 +58,8 @@ export interface EngineOptions {
   log: Log;
   /** Root of what the artifact server serves. */
   artifactDirectory: string;
+  /** The installation's key for what is kept of built manifests. */
+  sealingKey: Uint8Array;
 }
 
 export interface Engine {
@@ -59,8 +68,10 @@ export interface Engine {
   /** For the task queue of those that wait. */
   watchActivities: ReturnType<typeof createHealthActivities>;
   objects: FluxObjects;
+  references: WatchedReferences;
   unpacked: UnpackedArtifacts;
   drift: DriftWatch;
+  dependencies: DependencyWatch;
   /** False when an object's artifact, or what it applied, is not (or not provably) there as it was left. */
   isAsLeft(object: GitRepository | Kustomization): Promise<boolean>;
   /** True when an unpacked artifact is known to build what was built before. */
@@ -73,12 +84,19 @@ export async function compose(options: EngineOptions): Promise<Engine> {
   const { kube, log } = options;
   return {
     activities: composeActivities(options, parts),
-    watchActivities: createHealthActivities({ ...parts, client: kube, scopeFor: appliedScope }),
+    watchActivities: createHealthActivities({ ...parts, clusterOf: parts.targets.open, scopeFor: appliedScope }),
     objects: parts.objects,
+    references: parts.references,
     unpacked: parts.unpacked,
-    drift: createDriftWatch({ client: kube, caches: parts.caches, memory: parts.memory, log }),
+    drift: createDriftWatch({
+      locate: parts.targets.locate,
+      kustomization: (ref) => parts.objects.peek('Kustomization', ref) as Kustomization | undefined,
+      memory: parts.memory,
+      log,
+    }),
+    dependencies: createDependencyWatch({ client: kube, atHome: parts.targets.atHome, log }),
     async isAsLeft(object) {
-      if (object.kind === 'Kustomization') return await isAsApplied(object, parts);
+      if (object.kind === 'Kustomization') return await parts.inTarget(object, (target) => isAsApplied(object, target));
       const { artifact } = object.status ?? {};
       return artifact === undefined || (await parts.store.verify(artifact));
     },
@@ -89,7 +107,7 @@ export async function compose(options: EngineOptions): Promise<Engine> {
     async close() {
       await parts.events.flush();
       parts.events.close();
-      parts.named.close();
+      await parts.targets.close();
       parts.caches.close();
     },
   };
@@ -97,7 +115,7 @@ export async function compose(options: EngineOptions): Promise<Engine> {
 
 type Parts = Awaited<ReturnType<typeof createParts>>;
 
-async function createParts({ kube, config, log, artifactDirectory }: EngineOptions) {
+async function createParts({ kube, config, log, artifactDirectory, sealingKey }: EngineOptions) {
   const dataDirectory = config.CONTINUO_DATA_DIR;
   const advertisedAddress = config.CONTINUO_ARTIFACT_ADDRESS ?? config.CONTINUO_HTTP_ADDRESS;
   const store = createFileArtifactStore({
@@ -110,18 +128,46 @@ async function createParts({ kube, config, log, artifactDirectory }: EngineOptio
     directory: join(dataDirectory, 'unpacked'),
     localStore: { directory: artifactDirectory, baseUrl: `http://${advertisedAddress}/` },
   });
-  const manifestStore = createManifestStore({ store, maxCachedBytes: manifestCacheBytes });
+  const manifestStore = createManifestStore({
+    store,
+    sealer: createSealer(sealingKey),
+    maxCachedBytes: manifestCacheBytes,
+  });
   const caches = createWatchCaches(kube, { log });
   const objects = createFluxObjects(caches);
+  const labelSelector = config.CONTINUO_WATCH_CONFIGS_LABEL_SELECTOR;
+  const references = createReferencedObjects({ client: kube, caches, labelSelector });
   const memory = createApplyMemory(store);
-  const named = createNamedCaches(kube);
+  const targets = createTargetClusters({
+    home: kube,
+    homeCaches: caches,
+    remotes: createRemoteClusters({
+      home: kube,
+      references,
+      rules: {
+        isExecAllowed: config.CONTINUO_INSECURE_KUBECONFIG_EXEC,
+        isInsecureTlsAllowed: config.CONTINUO_INSECURE_KUBECONFIG_TLS,
+      },
+      defaultServiceAccount: config.CONTINUO_DEFAULT_KUBECONFIG_SERVICE_ACCOUNT,
+      log,
+    }),
+    defaultServiceAccount: config.CONTINUO_DEFAULT_SERVICE_ACCOUNT,
+  });
   const events = createEventRecorder(kube, log);
   const temporaryDirectory = join(dataDirectory, 'build');
   mkdirSync(temporaryDirectory, { recursive: true, mode: 0o700 });
+  await removeAbandoned(temporaryDirectory);
   const build = {
     kustomizeBinary: config.CONTINUO_KUSTOMIZE,
     kustomizeVersion: await kustomizeVersion(config.CONTINUO_KUSTOMIZE),
     noRemoteBases: config.CONTINUO_NO_REMOTE_BASES,
+    decryption: {
+      sopsBinary: config.CONTINUO_SOPS,
+      ageSecret: namespacedName(config.CONTINUO_SOPS_AGE_SECRET),
+      ambient: ambientEnvironment(process.env),
+    },
+    references,
+    strictSubstitution: config.CONTINUO_STRICT_POST_BUILD_SUBSTITUTIONS,
     temporaryDirectory,
   };
   const kustomization = async (ref: NamespacedName) =>
@@ -137,6 +183,19 @@ async function createParts({ kube, config, log, artifactDirectory }: EngineOptio
     });
   };
 
+  /** Looks at what a Kustomization has applied, where it has applied it. */
+  const inTarget = async <T>(
+    object: Kustomization,
+    look: (target: TargetCluster & { memory: ApplyMemory }) => T | Promise<T>,
+  ): Promise<T> => {
+    const target = await targets.open(object);
+    try {
+      return await look({ ...target, memory });
+    } finally {
+      target.release();
+    }
+  };
+
   return {
     store,
     unpacked,
@@ -144,8 +203,10 @@ async function createParts({ kube, config, log, artifactDirectory }: EngineOptio
     manifests: manifestStore,
     caches,
     objects,
+    references,
     memory,
-    named,
+    targets,
+    inTarget,
     events,
     build,
     findBuilt: createFindBuilt({ ...build, manifests: manifestStore }),
@@ -155,13 +216,12 @@ async function createParts({ kube, config, log, artifactDirectory }: EngineOptio
 }
 
 function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
-  const { store, objects, events, memory, caches, kustomization } = parts;
+  const { store, objects, events, memory, kustomization } = parts;
   const writer = createObjectWriter({ client: kube, objects });
   const overrideManagers = listOf(config.CONTINUO_OVERRIDE_MANAGERS);
 
   const apply = createApplyActivities({
-    clientFor: (object) => impersonated(kube, object as Kustomization, config.CONTINUO_DEFAULT_SERVICE_ACCOUNT),
-    cachesFor: () => caches,
+    targetOf: parts.targets.open,
     store,
     memory,
     kustomization,
@@ -173,8 +233,19 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     },
   });
 
+  /** False also for a cluster that cannot be looked at; the stage that works on it says why. */
+  const whereReachable: typeof parts.inTarget<boolean> = async (object, look) => {
+    try {
+      return await parts.inTarget(object, look);
+    } catch (error) {
+      if (error instanceof ClusterError) return false;
+      throw error;
+    }
+  };
+
   /** Health as the caches have it now, of what this Kustomization has applied. */
   const isHealthy = async (object: Kustomization): Promise<boolean> => {
+    if (!hasHealthChecks(object)) return true;
     const { entries, resources } = await memory.load(ownerOfKustomization(object));
     const applied: AppliedObject[] = [];
     for (const entry of entries.values()) {
@@ -183,18 +254,23 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
       const { group, version, kind } = resource;
       applied.push(appliedObject({ group, version, kind, namespace: entry.namespace, name: entry.name }, entry));
     }
-    return healthNow({ caches, named: parts.named, scopeFor: appliedScope }, object, applied);
+    return await whereReachable(object, (target) => healthNow({ ...target, scopeFor: appliedScope }, object, applied));
   };
 
   return {
     ...createObserveActivities({
       objects,
+      references: parts.references,
       unpacked: parts.unpacked,
       findBuilt: parts.findBuilt,
-      isInSync: (object, digest) => isInSync(object, digest, { memory, caches, overrideManagers }),
+      isInSync: (object, digest) =>
+        whereReachable(object, (target) => isInSync(object, digest, { ...target, overrideManagers })),
       isHealthy,
       expressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
       isCrossNamespaceAllowed: !config.CONTINUO_NO_CROSS_NAMESPACE_REFS,
+      readObject: (waiter, ref) => parts.targets.atHome(waiter).client.get(ref),
+      isObjectHealthy: (object) => healthOf(object).status === 'Current',
+      isReadyExprAdditive: config.CONTINUO_ADDITIVE_CEL_DEPENDENCY_CHECK,
     }),
     ...createObjectActivities(writer),
     ...createSourceActivities({
@@ -243,12 +319,6 @@ function appliedObject(ref: ObjectRef, known: AppliedEntry | undefined): Applied
   };
 }
 
-/** Contract 2.1, "Impersonation": the account is of the object's own namespace. */
-function impersonated(kube: KubeClient, object: Kustomization, defaultAccount: string): KubeClient {
-  const account = object.spec.serviceAccountName || defaultAccount;
-  return account ? kube.impersonate(`system:serviceaccount:${object.metadata.namespace}:${account}`) : kube;
-}
-
 async function readSecret(
   kube: KubeClient,
   namespace: string,
@@ -269,6 +339,12 @@ async function kustomizeVersion(binary: string): Promise<string> {
       `cannot run kustomize ("${binary}"): ${(error as Error).message}; set CONTINUO_KUSTOMIZE to its path`,
     );
   }
+}
+
+/** `namespace/name`; undefined when it is empty. */
+function namespacedName(text: string): NamespacedName | undefined {
+  const [namespace, name] = text.split('/');
+  return namespace && name ? { namespace, name } : undefined;
 }
 
 function listOf(commaSeparated: string): string[] {

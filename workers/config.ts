@@ -3,6 +3,8 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
+import { parseLabelSelector } from '../k8s/label-selector.ts';
+import { defaultWatchSelector } from '../k8s/referenced-objects.ts';
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 const count = z.coerce.number().int().positive();
@@ -26,17 +28,54 @@ export const optionSchema = z.object({
     .optional()
     .describe('Address that consumers use for artifacts, `host[:port]`; the default is CONTINUO_HTTP_ADDRESS.'),
   CONTINUO_KUSTOMIZE: z.string().default('kustomize').describe('The kustomize binary.'),
+  CONTINUO_SOPS: z
+    .string()
+    .default('sops')
+    .describe('The sops binary; run only where a Kustomization has `spec.decryption` and something is encrypted.'),
+  CONTINUO_SOPS_AGE_SECRET: z
+    .string()
+    .regex(/^(?:[a-z0-9.-]+\/[a-z0-9.-]+)?$/, 'is not of the form namespace/name')
+    .default('')
+    .describe('Secret with age keys (`*.agekey`) for decryption without a `secretRef`, `namespace/name`.'),
+  CONTINUO_NAMESPACE: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is no name of a namespace')
+    .default('continuo-system')
+    .describe(
+      'Namespace of what the installation keeps in the cluster: the key that stored manifests are sealed with.',
+    ),
   CONTINUO_CONCURRENT: count.default(20).describe('Stages that work (fetch, build, apply, prune) at the same time.'),
   CONTINUO_CONCURRENT_SSA: count.default(8).describe('Requests of one apply at the same time.'),
   CONTINUO_WORKFLOW_CACHE: count
     .default(400)
     .describe('Workflows kept in memory; one that was evicted is replayed from its short history when it wakes.'),
   CONTINUO_NO_CROSS_NAMESPACE_REFS: flag.default(false).describe('Refuse references to sources in other namespaces.'),
+  CONTINUO_ADDITIVE_CEL_DEPENDENCY_CHECK: flag
+    .default(false)
+    .describe('Ask a `readyExpr` besides the built-in readiness rule, not in its place.'),
   CONTINUO_DEFAULT_SERVICE_ACCOUNT: z
     .string()
     .default('')
     .describe('Account that is impersonated where an object names none; empty: the worker’s own rights.'),
+  CONTINUO_DEFAULT_KUBECONFIG_SERVICE_ACCOUNT: z
+    .string()
+    .default('')
+    .describe('Account whose token logs in to a remote cluster where its ConfigMap names none.'),
+  CONTINUO_INSECURE_KUBECONFIG_EXEC: flag
+    .default(false)
+    .describe('Run the exec plugins that a `spec.kubeConfig` names, with the rights of the worker’s process.'),
+  CONTINUO_INSECURE_KUBECONFIG_TLS: flag
+    .default(false)
+    .describe('Let a `spec.kubeConfig` skip the verification of certificates, or do without TLS.'),
+  CONTINUO_WATCH_CONFIGS_LABEL_SELECTOR: z
+    .string()
+    .refine(isLabelSelector, 'is no label selector, e.g. "reconcile.fluxcd.io/watch=Enabled"')
+    .default(defaultWatchSelector)
+    .describe('ConfigMaps and Secrets whose changes wake at once the objects that refer to them.'),
   CONTINUO_NO_REMOTE_BASES: flag.default(false).describe('Refuse kustomize bases that are fetched from elsewhere.'),
+  CONTINUO_STRICT_POST_BUILD_SUBSTITUTIONS: flag
+    .default(true)
+    .describe('Refuse a build with a variable that is not set and has no default; `false`: it is empty.'),
   CONTINUO_CUSTOM_APPLY_STAGE_KINDS: z
     .string()
     .default('')
@@ -66,6 +105,15 @@ export function readConfig(environment: Record<string, string | undefined>): Wor
   ];
   if (!parsed.success || problems.length > 0) throw new Error(`bad configuration:\n  ${problems.join('\n  ')}`);
   return parsed.data;
+}
+
+function isLabelSelector(selector: string): boolean {
+  try {
+    parseLabelSelector(selector);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Names that are for the platform and the shell: its binaries, and the addresses that `.continuo/env` exports. */

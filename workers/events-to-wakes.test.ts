@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../k8s/object.ts';
-import { hasNewArtifact, isConsumerOf, wakeOf } from './events-to-wakes.ts';
+import { hasNewArtifact, isConsumerOf, refersTo, wakeOf, wakeOfReference } from './events-to-wakes.ts';
 
 const object = (metadata: object = {}, rest: object = {}): KubeObject => ({
   apiVersion: 'kustomize.toolkit.fluxcd.io/v1',
@@ -67,5 +67,63 @@ describe('isConsumerOf', () => {
     ['not of another kind', { kind: 'Bucket', name: 'repo' }, false],
   ])('%s', (_title, sourceRef, expected) => {
     expect(isConsumerOf(consumer(sourceRef), source)).toBe(expected);
+  });
+});
+
+describe('refersTo', () => {
+  const used = (kind: string, name = 'x', namespace = 'a'): KubeObject => ({
+    apiVersion: 'v1',
+    kind,
+    metadata: { name, namespace },
+  });
+  const substituteFrom = (kind: string) => ({ postBuild: { substituteFrom: [{ kind, name: 'x' }] } });
+
+  test.each([
+    ['variables of a ConfigMap', substituteFrom('ConfigMap'), used('ConfigMap'), true],
+    ['variables of a Secret', substituteFrom('Secret'), used('Secret'), true],
+    ['a key for decryption', { decryption: { secretRef: { name: 'x' } } }, used('Secret'), true],
+    ['a stored kubeconfig', { kubeConfig: { secretRef: { name: 'x' } } }, used('Secret'), true],
+    ['settings of a cluster', { kubeConfig: { configMapRef: { name: 'x' } } }, used('ConfigMap'), true],
+    ['the same name of another kind', substituteFrom('Secret'), used('ConfigMap'), false],
+    ['another name', substituteFrom('Secret'), used('Secret', 'y'), false],
+    ['the same name in another namespace', substituteFrom('Secret'), used('Secret', 'x', 'b'), false],
+    ['nothing', {}, used('Secret'), false],
+  ])('%s', (_title, spec, changed, expected) => {
+    expect(refersTo(object({}, { spec }), changed)).toBe(expected);
+  });
+
+  test('is false for a kind without references', () => {
+    const source = { ...object({}, { spec: substituteFrom('Secret') }), kind: 'GitRepository' };
+    expect(refersTo(source, used('Secret'))).toBe(false);
+  });
+});
+
+describe('wakeOfReference', () => {
+  const values = (data: object, resourceVersion: string, labels = {}): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'values', namespace: 'a', resourceVersion, labels },
+    data,
+  });
+
+  test('names the object and the version that an observation must have seen', () => {
+    const event = { type: 'MODIFIED' as const, object: values({ a: '2' }, '9'), previous: values({ a: '1' }, '8') };
+    expect(wakeOfReference(event)).toEqual({
+      type: 'dependency',
+      subject: 'ConfigMap/a/values',
+      resourceVersion: '9',
+    });
+  });
+
+  test.each([
+    ['a new object', { type: 'ADDED' as const, object: values({ a: '1' }, '8') }, true],
+    ['a deleted one', { type: 'DELETED' as const, object: values({ a: '1' }, '8') }, true],
+    [
+      'another label',
+      { type: 'MODIFIED' as const, object: values({ a: '1' }, '9', { x: 'y' }), previous: values({ a: '1' }, '8') },
+      false,
+    ],
+  ])('%s', (_title, event, isToWake) => {
+    expect(wakeOfReference(event) !== undefined).toBe(isToWake);
   });
 });

@@ -1,8 +1,11 @@
-// What a change of one of our own objects means: pure rules. Our own status writes wake nobody.
+// What a change of one of our own objects, or of one that they refer to, means: pure rules. Our own status writes wake
+// nobody.
+import { isDeepStrictEqual } from 'node:util';
 import { requestedAtAnnotation } from '../k8s/api/annotations.ts';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
-import type { KubeObject } from '../k8s/object.ts';
+import { type KubeObject, refOf, subjectOf } from '../k8s/object.ts';
+import type { ReferencedKind } from '../k8s/referenced-objects.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
 import type { WakeReason } from '../workflows/messages.ts';
 
@@ -40,4 +43,62 @@ export function isConsumerOf(object: KubeObject, source: KubeObject): boolean {
     sourceRef.name === source.metadata.name &&
     (sourceRef.namespace ?? object.metadata.namespace) === source.metadata.namespace
   );
+}
+
+/** True when an object names another one in `dependsOn`. */
+export function isDependantOf(object: KubeObject, dependency: KubeObject): boolean {
+  return ((object as Kustomization).spec.dependsOn ?? []).some(
+    ({ kind = object.kind, namespace = object.metadata.namespace, name }) =>
+      kind === dependency.kind && name === dependency.metadata.name && namespace === dependency.metadata.namespace,
+  );
+}
+
+/** A ConfigMap or Secret that an object refers to; it is always in the object's own namespace. */
+export interface Reference {
+  kind: ReferencedKind;
+  name: string;
+}
+
+/** What the objects of a kind refer to, besides their source; a kind without an entry refers to nothing. */
+const referenceRules: Readonly<Record<string, (object: KubeObject) => Reference[]>> = {
+  Kustomization(object) {
+    const { postBuild, decryption, kubeConfig } = (object as Kustomization).spec;
+    return [
+      ...(postBuild?.substituteFrom ?? []).map(({ kind, name }): Reference => ({ kind, name })),
+      ...secretNamed(decryption?.secretRef?.name),
+      ...clusterReferences(kubeConfig),
+    ];
+  },
+};
+
+function secretNamed(name: string | undefined): Reference[] {
+  return name ? [{ kind: 'Secret', name }] : [];
+}
+
+/** The references of a `kubeConfig` field, which several kinds have. */
+function clusterReferences(kubeConfig: Kustomization['spec']['kubeConfig']): Reference[] {
+  const { secretRef, configMapRef } = kubeConfig ?? {};
+  return [
+    ...secretNamed(secretRef?.name),
+    ...(configMapRef ? [{ kind: 'ConfigMap' as const, name: configMapRef.name }] : []),
+  ];
+}
+
+/** True when an object of ours uses a ConfigMap or Secret (contract 1.0, `reconcile.fluxcd.io/watch`). */
+export function refersTo(object: KubeObject, used: KubeObject): boolean {
+  if (object.metadata.namespace !== used.metadata.namespace) return false;
+  const references = referenceRules[object.kind]?.(object) ?? [];
+  return references.some(({ kind, name }) => kind === used.kind && name === used.metadata.name);
+}
+
+/** Why those who refer to a ConfigMap or Secret are to be woken; undefined when what they read is the same. */
+export function wakeOfReference(event: CacheEvent): WakeReason | undefined {
+  const { object, previous } = event;
+  if (event.type === 'MODIFIED' && previous && isDeepStrictEqual(contentOf(object), contentOf(previous)))
+    return undefined;
+  return { type: 'dependency', subject: subjectOf(refOf(object)), resourceVersion: object.metadata.resourceVersion };
+}
+
+function contentOf({ data, binaryData }: KubeObject): unknown {
+  return [data, binaryData];
 }

@@ -16,6 +16,7 @@ import { readConfig, type WorkerConfig } from './config.ts';
 import { startHttp } from './http.ts';
 import { createLog, type Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
+import { readSealingKey } from './sealing-key.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { createSignaller } from './signaller.ts';
 import { workflowBundle } from './workflow-bundle.ts';
@@ -45,7 +46,9 @@ async function main(): Promise<void> {
   const [connection, native] = await untilItWorks(log, 'Temporal', () => connect(config));
   await untilItWorks(log, 'the API server', () => installCrds(kube, log));
 
-  const engine = await compose({ kube, config, log, artifactDirectory });
+  const sealingKey = await untilItWorks(log, 'the sealing key', () => readSealingKey(kube, config.CONTINUO_NAMESPACE));
+
+  const engine = await compose({ kube, config, log, artifactDirectory, sealingKey });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const signaller = createSignaller(client, config.CONTINUO_CLUSTER, log);
   const bridge = createBridge({ ...engine, client, signaller, log });

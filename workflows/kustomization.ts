@@ -10,6 +10,7 @@ import {
   reconcileLoop,
   type ReconcileOutcome,
 } from './reconcile-loop.ts';
+import type { ReconciledRef } from './messages.ts';
 import { longStage, quick, runStage, shortStage, waitForHealth } from './stages.ts';
 
 /** Up to so many objects are applied in place: it takes milliseconds. A larger set is an activity with heartbeats. */
@@ -23,8 +24,18 @@ export async function kustomization(input: ObjectInput): Promise<void> {
   /** What the reconcile under way has built, for the history of one that fails. */
   let manifestsDigest: string | undefined;
 
+  /** What it depended on, once it is being deleted. */
+  let dependencies: ReconciledRef[] = [];
+
   const kind: ReconciledKind<KustomizationObservation> = {
-    observe: (ref, wakes) => quick.observeKustomization({ ref, wakes }),
+    async observe(ref, wakes) {
+      const observation = await quick.observeKustomization({ ref, wakes });
+      dependencies = observation.dependencies ?? dependencies;
+      return observation;
+    },
+
+    waitsFor: (observation) => observation.waitingFor ?? [],
+    released: () => dependencies,
 
     async reconcile(pass) {
       const { ref, observation: o } = pass;

@@ -53,6 +53,16 @@ export const wakeSignal = defineSignal<[WakeReason[]]>('wake');
 export const suspendSignal = defineSignal('suspend');
 export const resumeSignal = defineSignal('resume');
 
+/** Sent to the workflow of what one waits for: it answers with `dependencyReady` as soon as it holds the waiter up no more. */
+export const dependOnSignal = defineSignal<[ReconciledRef]>('dependOn');
+
+/** The answer: the dependency, and the version of it that was found ready. */
+export interface DependencyReady {
+  ref: ReconciledRef;
+  resourceVersion?: string;
+}
+export const dependencyReadySignal = defineSignal<[DependencyReady]>('dependencyReady');
+
 /** What the `reconcile` update returns once the reconcile that it asked for is over. */
 export interface ReconcileResult {
   outcome: RunOutcome;

@@ -7,6 +7,7 @@ import {
   CancellationScope,
   condition,
   continueAsNew,
+  getExternalWorkflowHandle,
   isCancellation,
   log,
   setCurrentDetails,
@@ -16,11 +17,15 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
+import type { SignalDefinition } from '@temporalio/common';
 import { type Cursor, decide, isSupersededBy, type Observation, type Trigger } from './decisions/decide.ts';
+import { addDependants } from './decisions/dependants.ts';
 import { countDrift, type DriftRound, lostFights, withoutLostFights } from './decisions/drift-fight.ts';
 import { backoffMs, withJitter } from './decisions/timing.ts';
 import { mergeWakes } from './decisions/wakes.ts';
 import {
+  dependencyReadySignal,
+  dependOnSignal,
   type ReconciledRef,
   type ReconcileResult,
   reconcileUpdate,
@@ -30,6 +35,7 @@ import {
   suspendSignal,
   type WakeReason,
   wakeSignal,
+  workflowIdOf,
 } from './messages.ts';
 import { searchAttributes } from './search-attributes.ts';
 import { quick } from './stages.ts';
@@ -90,13 +96,17 @@ export interface ReconciledKind<O extends Observation> {
   /** Work that a superseded reconcile owes, e.g. recording what it had applied. */
   settleSuperseded(pass: Pass<O>): Promise<void>;
   finalize(ref: ReconciledRef, observation: O): Promise<void>;
+  /** The workflows of what it waits for; they are asked to tell when it may go on. */
+  waitsFor?(observation: O): ReconciledRef[];
+  /** Once the object is gone: those that may have waited for that. */
+  released?(): ReconciledRef[];
 }
 
 /** Input of every object workflow; `carried` comes from the run before. */
 export interface ObjectInput {
   ref: ReconciledRef;
   wakes?: WakeReason[];
-  carried?: { cursor: Cursor; drift: DriftRound[] };
+  carried?: { cursor: Cursor; drift: DriftRound[]; dependants?: ReconciledRef[] };
 }
 
 export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<O>, input: ObjectInput): Promise<void> {
@@ -105,6 +115,9 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   let cursor: Cursor = input.carried?.cursor ?? { failures: 0 };
   let drift: DriftRound[] = input.carried?.drift ?? [];
   let intents: boolean[] = [];
+  let dependants: ReconciledRef[] = input.carried?.dependants ?? [];
+  /** Somebody waits, and it was not looked yet whether it still has to. */
+  let areDependantsUntold = false;
   let phase = 'waiting';
   let isSuspended = false;
   let isEnding = false;
@@ -123,6 +136,13 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   });
   setHandler(resumeSignal, () => {
     intents.push(false);
+  });
+  setHandler(dependOnSignal, (waiter) => {
+    dependants = addDependants(dependants, [waiter]);
+    areDependantsUntold = true;
+  });
+  setHandler(dependencyReadySignal, ({ ref: { kind: k, namespace, name }, resourceVersion }) => {
+    wakes = mergeWakes(wakes, [{ type: 'dependency', subject: `${k}/${namespace}/${name}`, resourceVersion }]);
   });
   setHandler(statusQuery, () => ({
     phase,
@@ -158,7 +178,18 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   /** Closes this run: a reconcile's history ends with its result, the next one starts in a run of its own. */
   const rollOver = async (): Promise<never> => {
     await condition(allHandlersFinished);
-    return await continueAsNew<(input: ObjectInput) => Promise<void>>({ ref, wakes, carried: { cursor, drift } });
+    const carried = { cursor, drift, ...(dependants.length > 0 ? { dependants } : {}) };
+    return await continueAsNew<(input: ObjectInput) => Promise<void>>({ ref, wakes, carried });
+  };
+
+  /** Tells those whose way is free; the others stay in the list until the next reconcile has ended. */
+  const tellDependants = async (): Promise<void> => {
+    areDependantsUntold = false;
+    const asked = dependants;
+    const found = await quick.findReadyDependants({ ref, waiting: asked });
+    dependants = addDependants(found.waiting, dependants.slice(asked.length));
+    const answer = { ref, resourceVersion: found.resourceVersion };
+    await Promise.all(found.ready.map((waiter) => tell(waiter, dependencyReadySignal, answer)));
   };
 
   const say = (text: string): void => {
@@ -281,7 +312,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   for (;;) {
     const untilDueMs = cursor.dueAtMs === undefined ? Infinity : Math.max(cursor.dueAtMs - Date.now(), 0);
     const pauseMs = Math.min(untilDueMs, Math.max(rollOverAtMs - Date.now(), 0));
-    const isAwake = () => wakes.length > 0 || intents.length > 0;
+    if (areDependantsUntold) await tellDependants();
+    const isAwake = () => wakes.length > 0 || intents.length > 0 || areDependantsUntold;
     if (!isAwake() && pauseMs > 0) {
       if (pauseMs === Infinity) await condition(isAwake);
       else await condition(isAwake, pauseMs);
@@ -291,7 +323,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
       if (allHandlersFinished()) await rollOver();
       await condition(() => isAwake() || allHandlersFinished()); // an update is about to wake this workflow
     }
-    if (!isAwake() && !isDue) continue;
+    if ((!isAwake() && !isDue) || areDependantsUntold) continue;
 
     passesStarted += 1;
     await applyIntents();
@@ -302,6 +334,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     drift = countDrift(drift, taken, nowMs);
     const observation = await kind.observe(ref, taken);
     isSuspended = observation.isSuspended;
+    const waitsFor = kind.waitsFor?.(observation) ?? [];
+    await Promise.all(waitsFor.map((other) => tell(other, dependOnSignal, ref)));
     const decision = decide(observation, cursor, withoutLostFights(taken, drift, nowMs), nowMs);
     const passOf = (trigger: Trigger): Pass<O> => ({
       ref,
@@ -313,9 +347,11 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
       phase: say,
     });
 
+    let waitingFor: string | undefined;
     switch (decision.do) {
       case 'finish':
         isEnding = true;
+        await Promise.all((kind.released?.() ?? []).map((other) => tell(other, wakeSignal, [{ type: 'dependency' }])));
         await condition(allHandlersFinished);
         return;
       case 'finalize':
@@ -328,6 +364,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         break;
       case 'await':
         cursor = { ...cursor, dueAtMs: Date.now() + decision.ms };
+        waitingFor = observation.awaiting;
         break;
       case 'wait':
         if (isDue) cursor = { ...cursor, dueAtMs: Date.now() + withJitter(observation.intervalMs, Math.random()) };
@@ -356,8 +393,23 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         await attempt(passOf(decision.trigger), false);
         break;
     }
-    say('waiting');
+    say(waitingFor ?? 'waiting');
     passesEnded = passesStarted;
+    areDependantsUntold ||= dependants.length > 0 && decision.do !== 'wait';
+  }
+}
+
+/** Signals another object's workflow; one that does not run will look for itself when it starts. */
+async function tell<Args extends unknown[]>(
+  other: ReconciledRef,
+  signal: SignalDefinition<Args>,
+  ...args: Args
+): Promise<void> {
+  try {
+    await getExternalWorkflowHandle(workflowIdOf(other)).signal(signal, ...args);
+  } catch (error) {
+    if (isCancellation(error)) throw error;
+    log.debug('not told: its workflow does not run', { workflowId: workflowIdOf(other) });
   }
 }
 

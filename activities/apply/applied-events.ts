@@ -62,10 +62,18 @@ function isSameContent(entry: AppliedEntry, a: KubeObject, b: KubeObject, isMeta
  * whenever an apply of this process ends; what a cache already holds then is judged as well.
  */
 export function watchAppliedObjects(
-  deps: { memory: ApplyMemory; caches: WatchCaches },
+  deps: {
+    memory: ApplyMemory;
+    caches: WatchCaches;
+    /**
+     * False for an owner that applies to another cluster: labels alone do not tell, as two clusters may hold objects of
+     * owners of the same name. Default: all are told.
+     */
+    isTarget?(owner: ApplyOwner): boolean;
+  },
   onForeignChange: (change: ForeignChange) => void,
 ): { refresh(): void; stop(): void } {
-  const { memory, caches } = deps;
+  const { memory, caches, isTarget = () => true } = deps;
   const subscriptions = new Map<WatchCache, () => void>();
   const deferred = new Map<string, Map<string, { cache: WatchCache; event: CacheEvent }>>();
 
@@ -76,7 +84,7 @@ export function watchAppliedObjects(
 
   function handle(cache: WatchCache, event: CacheEvent): void {
     const owner = ownerOf(event.previous ?? event.object) ?? ownerOf(event.object);
-    if (!owner) return;
+    if (!owner || !isTarget(owner)) return;
     if (memory.isBusy(owner)) {
       const events = deferred.get(ownerKey(owner)) ?? new Map();
       // The last event of an object says all, but not relative to the one before it, which nobody has judged.

@@ -1,7 +1,6 @@
 // The activities of the apply stage. They take names and digests and give short lists: manifests and inventories lie in
 // the artifact store. Status is not written here.
 import { CancelledFailure, Context } from '@temporalio/activity';
-import type { KubeClient } from '../../k8s/client.ts';
 import {
   type Change,
   type ChangeAction,
@@ -11,7 +10,6 @@ import {
   type NamespacedName,
 } from '../../k8s/object.ts';
 import { parseDuration } from '../../k8s/duration.ts';
-import type { WatchCaches } from '../../k8s/watch-cache.ts';
 import type { ArtifactStore } from '../artifact/artifact.ts';
 import { failure, messageOf } from '../errors.ts';
 import { applyManifests } from './apply-manifests.ts';
@@ -24,12 +22,11 @@ import { createApplyJournals } from './journal.ts';
 import type { ApplyMemory } from './memory.ts';
 import { awaitGone, pruneInventory, staleEntries } from './prune.ts';
 import { joinErrors } from './refusals.ts';
+import { type ApplyTarget, explainRefusal, openTarget, openTargetForDeletion, type TargetOf } from './target.ts';
 
 export interface ApplyActivitiesDeps {
-  /** The client of a Kustomization's target cluster, as the account that its spec names. */
-  clientFor(kustomization: KubeObject): Promise<KubeClient> | KubeClient;
-  /** The caches of that cluster; undefined (a remote cluster without caches) makes every apply a full one. */
-  cachesFor(kustomization: KubeObject): WatchCaches | undefined;
+  /** The cluster of a Kustomization, as the account that its spec names. */
+  targetOf: TargetOf;
   store: Pick<ArtifactStore, 'readBlob' | 'writeBlob' | 'removeBlob'>;
   memory: ApplyMemory;
   /** The Kustomization as it is now. */
@@ -97,6 +94,8 @@ export interface FinalizeKustomizationOutput {
 const maxLines = 100;
 const maxLineLength = 240;
 const heartbeatEveryMs = 1_000;
+/** A deleted object waits no longer for a cluster that is away (less, when its timeout is shorter). */
+const maxPatienceMs = 60_000;
 
 /** The activities; see {@link ApplyActivitiesDeps}. */
 export function createApplyActivities(deps: ApplyActivitiesDeps) {
@@ -114,13 +113,14 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       const listed = inventoryOf(kustomization);
       const journal = await journals.open(owner, listed);
       const before = { applyKey: memory.applyKey, entries: new Map(memory.entries) };
+      const target = await openTarget(deps.targetOf, kustomization);
       const end = deps.memory.begin(owner);
       const beat = startBeating('applied');
       memory.applyKey = '';
       try {
         const result = await applyManifests({
-          client: await clientOf(deps, kustomization),
-          caches: deps.cachesFor(kustomization),
+          client: target.client,
+          caches: target.caches,
           owner,
           objects,
           memory,
@@ -153,10 +153,11 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
         };
       } catch (error) {
         await deps.memory.save(owner).catch(() => {});
-        throw asFailure(error, input.timeoutMs);
+        throw asFailure(await explainRefusal(error, target), input.timeoutMs);
       } finally {
         beat.stop();
         end();
+        target.release?.();
       }
     },
 
@@ -168,12 +169,13 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       const listed = inventoryOf(kustomization);
       const journal = await journals.open(owner, listed);
       const stale = staleEntries([...listed, ...journal.entries()], current);
+      const target = await openTarget(deps.targetOf, kustomization);
       const end = deps.memory.begin(owner);
       const beat = startBeating('pruned');
       try {
         const { changes, survivors, errors } = await pruneInventory({
-          client: await clientOf(deps, kustomization),
-          caches: deps.cachesFor(kustomization),
+          client: target.client,
+          caches: target.caches,
           owner,
           stale,
           concurrency: deps.options?.concurrency,
@@ -193,6 +195,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       } finally {
         beat.stop();
         end();
+        target.release?.();
       }
     },
 
@@ -211,6 +214,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       const entries = [...listed, ...journal.entries()];
       const policy = spec.deletionPolicy ?? 'MirrorPrune';
       const isOrphaned = policy === 'Orphan' || (policy === 'MirrorPrune' && !spec.prune);
+      let target: ApplyTarget | undefined;
       const end = deps.memory.begin(owner);
       const beat = startBeating('deleted');
       try {
@@ -219,15 +223,16 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           await journal.keep([]);
           return nothing;
         }
-        let client: KubeClient;
-        try {
-          client = await clientOf(deps, kustomization);
-        } catch (error) {
-          // Without the account or the kubeconfig nothing can be deleted, ever: the object must not hang for that.
-          return { ...nothing, errors: [`nothing was deleted: ${messageOf(error)}`] };
+        const opened = await openTargetForDeletion(deps.targetOf, kustomization);
+        if ('message' in opened) {
+          // The object must not hang for ever on a cluster or an account that may never come back.
+          const message = `nothing was deleted: ${opened.message}`;
+          if (opened.isAway && !isPatienceOver(kustomization)) throw failure('PruneFailed', message);
+          return { ...nothing, errors: [message] };
         }
+        target = opened;
         const signal = Context.current().cancellationSignal;
-        const request = { client, caches: deps.cachesFor(kustomization), owner, stale: entries, signal };
+        const request = { client: target.client, caches: target.caches, owner, stale: entries, signal };
         const { changes, errors, deleted } = await pruneInventory({
           ...request,
           ...deps.options,
@@ -247,6 +252,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       } finally {
         beat.stop();
         end();
+        target?.release?.();
       }
     },
   };
@@ -290,12 +296,11 @@ async function mustFind(deps: ApplyActivitiesDeps, ref: NamespacedName): Promise
   throw failure('ReconciliationFailed', `Kustomization/${ref.namespace}/${ref.name} no longer exists`);
 }
 
-async function clientOf(deps: ApplyActivitiesDeps, kustomization: KubeObject): Promise<KubeClient> {
-  try {
-    return await deps.clientFor(kustomization);
-  } catch (error) {
-    throw failure('ReconciliationFailed', `the client for the target cluster cannot be built: ${messageOf(error)}`);
-  }
+/** True when an object has waited long enough for its cluster to come back, so that it goes without it. */
+function isPatienceOver(kustomization: KubeObject): boolean {
+  const deletedAtMs = Date.parse(kustomization.metadata.deletionTimestamp ?? '');
+  const patienceMs = Math.min(finalizeTimeoutMs(specOf(kustomization)), maxPatienceMs);
+  return Number.isNaN(deletedAtMs) || Date.now() - deletedAtMs >= patienceMs;
 }
 
 /** `spec.timeout`, else the interval less 30 s, and never less than 30 s (contract 1.8). */

@@ -245,7 +245,7 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
         await checkAll(
           askable,
           () => false,
-          (error) => !isFinal(error),
+          (error) => !isFinal(error, pending),
         );
       }
       written.push(...(await writeAll(stage)));
@@ -298,6 +298,10 @@ function isUnknown(item: ApplyItem, later: readonly ApplyItem[]): boolean {
 }
 
 /** True when an error before the first write cannot go away by the writes. */
-function isFinal(error: unknown): boolean {
-  return error instanceof ObjectError && isDefinitive(error.cause);
+function isFinal(error: unknown, pending: readonly ApplyItem[]): boolean {
+  if (!(error instanceof ObjectError)) return false;
+  if (isDefinitive(error.cause)) return true;
+  // Roles that are about to be written may grant what is missing.
+  const isForbidden = error.cause instanceof KubeApiError && error.cause.status === 403;
+  return isForbidden && !pending.some((item) => item.ref.kind === 'ClusterRole');
 }

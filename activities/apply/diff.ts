@@ -16,7 +16,10 @@ export function differingPaths(a: KubeObject, b: KubeObject, ignored: ReadonlyAr
 }
 
 /** The part of an object that drift is about; copied only when something has to be cut out of it. */
-function comparable(object: KubeObject, ignored: ReadonlyArray<readonly string[]>): unknown {
+export function comparable(
+  object: KubeObject,
+  ignored: ReadonlyArray<readonly string[]> = [],
+): Record<string, unknown> {
   const { apiVersion: _, kind: __, status: ___, metadata, ...fields } = object;
   const part = { metadata: { labels: metadata.labels ?? {}, annotations: metadata.annotations ?? {} }, ...fields };
   if (ignored.length === 0) return part;

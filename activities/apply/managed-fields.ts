@@ -59,7 +59,8 @@ function ownsPath(fields: unknown, value: unknown, steps: readonly string[]): bo
   return Object.entries(owned).some(([key, child]) => isKeyOf(key, item, step) && ownsPath(child, item, rest));
 }
 
-function isKeyOf(key: string, item: unknown, index: string): boolean {
+/** True when a key of `fieldsV1` (`k:{…}`, `v:…`, `i:n`) stands for this item of a list; `index` is its place there. */
+export function isKeyOf(key: string, item: unknown, index: string): boolean {
   const text = key.slice(2);
   if (key.startsWith('i:')) return text === index;
   if (!key.startsWith('k:') && !key.startsWith('v:')) return false;

@@ -1,6 +1,8 @@
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../k8s/object.ts';
 import { createManifestStore } from './manifests.ts';
+import { createSealer } from './sealing.ts';
 
 const config = (name: string, data = {}): KubeObject => ({
   apiVersion: 'v1',
@@ -8,6 +10,8 @@ const config = (name: string, data = {}): KubeObject => ({
   metadata: { name },
   data,
 });
+
+const sealer = createSealer(Buffer.alloc(32, 1));
 
 function setup(maxCachedBytes = 1e6) {
   const blobs = new Map<string, Uint8Array>();
@@ -19,7 +23,8 @@ function setup(maxCachedBytes = 1e6) {
     },
     writeBlob: async (key: string, content: Uint8Array) => void blobs.set(key, content),
   };
-  return { blobs, open: () => createManifestStore({ store, maxCachedBytes }), reads: () => reads };
+  const open = (by = sealer) => createManifestStore({ store, sealer: by, maxCachedBytes });
+  return { blobs, open, reads: () => reads };
 }
 
 describe('createManifestStore', () => {
@@ -58,6 +63,27 @@ describe('createManifestStore', () => {
     expect(await open().lookup('unknown')).toBeUndefined();
   });
 
+  test('stores nothing that could be read without the key', async () => {
+    const { blobs, open } = setup();
+    const { digest } = await open().put([config('a', { password: 'hunter2'.repeat(50) })]);
+
+    const [blob] = blobs.values();
+    expect(Buffer.from(blob ?? []).includes('hunter2')).toBe(false);
+    expect(() => gunzipSync(blob ?? Buffer.alloc(0))).toThrow('incorrect header');
+    const other = open(createSealer(Buffer.alloc(32, 2)));
+    await expect(other.get(digest)).rejects.toMatchObject({ type: 'StorageOperationFailed' });
+  });
+
+  test('takes what was stored unsealed for lost', async () => {
+    const { blobs, open } = setup();
+    const stored = await open().put([config('a')]);
+    await open().remember('k', stored);
+    const text = JSON.stringify([{ apiVersion: 'v1', data: {}, kind: 'ConfigMap', metadata: { name: 'a' } }]);
+    for (const key of blobs.keys()) if (key.startsWith('manifests/')) blobs.set(key, gzipSync(text));
+
+    expect(await open().lookup('k')).toBeUndefined();
+  });
+
   test('answers a known key from memory', async () => {
     const { open, reads } = setup();
     const manifests = open();
@@ -85,7 +111,7 @@ describe('createManifestStore', () => {
 
   test('a store that is away is worth another try', async () => {
     const away = async (): Promise<never> => Promise.reject(new Error('connection refused'));
-    const manifests = createManifestStore({ store: { readBlob: away, writeBlob: away }, maxCachedBytes: 1 });
+    const manifests = createManifestStore({ store: { readBlob: away, writeBlob: away }, sealer, maxCachedBytes: 1 });
 
     await expect(manifests.put([config('a')])).rejects.toMatchObject({
       type: 'StorageOperationFailed',

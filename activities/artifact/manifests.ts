@@ -1,4 +1,4 @@
-// Built manifests in the artifact store: content-addressed blobs, and the index from build key to content.
+// Built manifests in the artifact store: content-addressed sealed blobs, and the index from build key to content.
 // A set of manifests travels between stages and through Temporal as its digest alone.
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -6,6 +6,7 @@ import { gunzip, gzip } from 'node:zlib';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
 import { failure, messageOf } from '../errors.ts';
 import type { ArtifactStore } from './artifact.ts';
+import type { Sealer } from './sealing.ts';
 
 /** A stored set of manifests. */
 export interface StoredManifests {
@@ -37,6 +38,8 @@ export interface ManifestStore {
 
 export interface ManifestStoreOptions {
   store: Pick<ArtifactStore, 'readBlob' | 'writeBlob'>;
+  /** Manifests hold Secrets in plain text; they are stored sealed. */
+  sealer: Sealer;
   /** Bound on the canonical JSON of the sets kept in memory. */
   maxCachedBytes: number;
 }
@@ -50,7 +53,7 @@ const maxStoredBytes = 512 * 1024 * 1024;
 const compress = promisify(gzip);
 const decompress = promisify<Buffer, { maxOutputLength: number }, Buffer>(gunzip);
 
-export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOptions): ManifestStore {
+export function createManifestStore({ store, sealer, maxCachedBytes }: ManifestStoreOptions): ManifestStore {
   const cached = new Map<string, CachedManifests>();
   const keys = new Map<string, StoredManifests>();
   let cachedBytes = 0;
@@ -79,7 +82,8 @@ export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOpti
     const digest = digestOf(text);
     const stored = { digest, count: sorted.length, sizeBytes: Buffer.byteLength(text) };
     if (!cached.has(digest)) {
-      await storage(store.writeBlob(manifestsBlob(digest), await compress(text, { level: 1 })));
+      const sealed = sealer.seal(await compress(text, { level: 1 }), digest);
+      await storage(store.writeBlob(manifestsBlob(digest), sealed));
       touch({ ...stored, objects: deepFreeze(JSON.parse(text) as KubeObject[]) });
     }
     return stored;
@@ -92,8 +96,10 @@ export function createManifestStore({ store, maxCachedBytes }: ManifestStoreOpti
       return known;
     }
     const blob = await storage(store.readBlob(manifestsBlob(digest)));
-    if (!blob) return undefined;
-    const text = await inflate(blob);
+    // What was stored unsealed, or with a key that is lost, is lost as well: it is built again.
+    const content = blob && sealer.open(blob, digest);
+    if (!content) return undefined;
+    const text = await inflate(content);
     if (text === undefined || digestOf(text) !== digest) return undefined;
     const objects = deepFreeze(JSON.parse(text) as KubeObject[]);
     const entry = { digest, count: objects.length, sizeBytes: Buffer.byteLength(text), objects };

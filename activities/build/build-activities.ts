@@ -6,9 +6,11 @@ import type { Artifact, UnpackedArtifact, UnpackedArtifacts } from '../artifact/
 import type { ManifestStore } from '../artifact/manifests.ts';
 import { failure } from '../errors.ts';
 import { type BuildOptions, buildObjects, planBuild } from './build-manifests.ts';
-import { assertSupported, buildSpecOf, unsupportedField } from './build-spec.ts';
+import { buildSpecOf } from './build-spec.ts';
+import { type DecryptionDependencies, loadDecryption } from './decryption/decryption.ts';
+import { resolveSubstitution, type SubstitutionDependencies, substituteObjects } from './substitution/substitution.ts';
 
-export interface BuildDependencies extends BuildOptions {
+export interface BuildDependencies extends BuildOptions, DecryptionDependencies, SubstitutionDependencies {
   unpacked: UnpackedArtifacts;
   manifests: ManifestStore;
   /** The Kustomization as the caches hold it, or undefined when it does not exist. */
@@ -72,30 +74,40 @@ export async function buildKustomization(
     const message = `Kustomization is known at generation ${generation}, expected ${input.generation}`;
     throw failure('BuildFailed', message, { isTransient: true });
   }
-  assertSupported(kustomization);
   const spec = buildSpecOf(kustomization);
   const artifact = await deps.unpacked.get(input.artifact, signal);
-  const plan = planBuild(artifact, spec, deps);
+  const decryption = await loadDecryption(kustomization, deps);
+  const substitution = await resolveSubstitution(kustomization, deps);
+  const others = { decryption: decryption?.digest, substitution: substitution?.digest };
+  const plan = planBuild(artifact, spec, deps, others);
   const { buildKey } = plan;
   const known = buildKey ? await deps.manifests.lookup(buildKey) : undefined;
   if (known) return { manifestsDigest: known.digest, count: known.count, buildKey, isCached: true };
-  const stored = await deps.manifests.put(await buildObjects(artifact, spec, plan, deps, signal));
+  const objects = await buildObjects(artifact, spec, plan, deps, signal, decryption);
+  const stored = await deps.manifests.put(
+    substitution ? await substituteObjects(objects, substitution, signal) : objects,
+  );
   if (buildKey) await deps.manifests.remember(buildKey, stored);
   return { manifestsDigest: stored.digest, count: stored.count, buildKey, isCached: false };
 }
 
 /**
  * A function that tells at once whether a new artifact changes anything for a Kustomization: the manifests that a build
- * would give if they were built before, else undefined. It reads kustomization files it has not seen yet and, after a
- * restart, the remembered digest; it never throws: what is wrong is for the build to say.
+ * would give if they were built before, else undefined. It reads kustomization files it has not seen yet, what
+ * `decryption.secretRef` and `postBuild.substituteFrom` name and, after a restart, the remembered digest; it starts no
+ * process and never throws: what is wrong is for the build to say.
  */
 export function createFindBuilt(
-  deps: BuildOptions & { manifests: Pick<ManifestStore, 'peekKey' | 'lookup'> },
+  deps: BuildOptions &
+    DecryptionDependencies &
+    SubstitutionDependencies & { manifests: Pick<ManifestStore, 'peekKey' | 'lookup'> },
 ): (kustomization: KubeObject, unpacked: UnpackedArtifact) => Promise<FoundBuild | undefined> {
   return async (kustomization, unpacked) => {
-    if (unsupportedField(kustomization)) return undefined;
     try {
-      const { buildKey } = planBuild(unpacked, buildSpecOf(kustomization), deps);
+      const decryption = await loadDecryption(kustomization, deps);
+      const substitution = await resolveSubstitution(kustomization, deps);
+      const others = { decryption: decryption?.digest, substitution: substitution?.digest };
+      const { buildKey } = planBuild(unpacked, buildSpecOf(kustomization), deps, others);
       if (!buildKey) return undefined;
       const known = deps.manifests.peekKey(buildKey) ?? (await deps.manifests.lookup(buildKey));
       return known ? { manifestsDigest: known.digest, count: known.count, buildKey } : undefined;

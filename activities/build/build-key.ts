@@ -10,6 +10,9 @@ import type { BuildInput } from './generate-kustomization.ts';
 /** To be raised whenever this engine would make other manifests of the same input. */
 export const buildEngineVersion = 1;
 
+/** Digests of what a build reads beside the files of its source, by name; one that is undefined is not used at all. */
+export type OtherInputs = Readonly<Record<string, string | undefined>>;
+
 /**
  * The key of a build, or undefined when something is fetched over the network: then nothing but a build can tell.
  * With an unknown field in a kustomization the whole artifact counts as read.
@@ -20,6 +23,7 @@ export function buildKeyOf(
   spec: BuildSpec,
   closure: Closure,
   kustomizeVersion: string,
+  others: OtherInputs = {},
 ): string | undefined {
   if (closure.remotes.length > 0) return undefined;
   const tree = fileTreeOf(artifact);
@@ -31,11 +35,17 @@ export function buildKeyOf(
     engine: buildEngineVersion,
     kustomize: kustomizeVersion,
     directory: input.directory,
-    overrides: Object.fromEntries(Object.entries(overrides).sort(([a], [b]) => (a < b ? -1 : 1))),
+    overrides: sortedByKey(overrides),
     // The merged lists, as they also depend on which files and directories exist.
     resources: input.file ? undefined : input.fields.resources,
     components: input.fields.components,
     files,
+    // Without any, the text is as it was before there were any: keys that are stored stay valid.
+    ...sortedByKey(others),
   };
   return createHash('sha256').update(JSON.stringify(described)).digest('hex');
+}
+
+function sortedByKey(record: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -5,9 +5,12 @@ import { setImmediate } from 'node:timers/promises';
 import type { KubeObject } from '../../k8s/object.ts';
 import type { UnpackedArtifact } from '../artifact/artifact.ts';
 import { failure, messageOf } from '../errors.ts';
-import { buildKeyOf } from './build-key.ts';
+import { buildKeyOf, type OtherInputs } from './build-key.ts';
 import type { BuildSpec } from './build-spec.ts';
 import { type Closure, closureOf } from './closure.ts';
+import { assertNotEncrypted, decryptObjects } from './decryption/decrypt-objects.ts';
+import { decryptSources, noPlainSources, type PlainSources } from './decryption/decrypt-sources.ts';
+import type { Decryption } from './decryption/decryption.ts';
 import { fileTreeOf, parentOf, resolveInside, resolveSpecPath } from './file-tree.ts';
 import { type BuildInput, prepareBuild } from './generate-kustomization.ts';
 import { runKustomize } from './kustomize.ts';
@@ -44,38 +47,72 @@ export interface BuildPlan {
 
 /**
  * Finds out what a build reads. Reads kustomization files only, synchronously, so that it can be asked in passing.
- * Fails with ArtifactFailed when the path is not there and BuildFailed when the kustomization cannot be built.
+ * `others` goes into the key as it is. Fails with ArtifactFailed when the path is not there and BuildFailed when the
+ * kustomization cannot be built.
  */
-export function planBuild(artifact: UnpackedArtifact, spec: BuildSpec, options: BuildOptions): BuildPlan {
+export function planBuild(
+  artifact: UnpackedArtifact,
+  spec: BuildSpec,
+  options: BuildOptions,
+  others: OtherInputs = {},
+): BuildPlan {
   const directory = existingDirectory(artifact, spec.path);
   try {
     const input = prepareBuild(artifact, directory, spec);
     const label = input.file ?? `the kustomization generated for "${directory || '.'}"`;
     const closure = closureOf(artifact, directory, input.fields, label);
     assertRemotesAllowed(closure, options);
-    return { input, closure, buildKey: buildKeyOf(artifact, input, spec, closure, options.kustomizeVersion) };
+    return { input, closure, buildKey: buildKeyOf(artifact, input, spec, closure, options.kustomizeVersion, others) };
   } catch (cause) {
     throw buildFailed(cause);
   }
 }
 
-/** Builds the objects of a plan. Fails with BuildFailed; rejects with the signal's reason when aborted. */
+/**
+ * Builds the objects of a plan: source files are decrypted, kustomize runs, what it gives is decrypted
+ * (contract 2.1, step 10). Fails with BuildFailed; rejects with the signal's reason when aborted.
+ */
 export async function buildObjects(
   artifact: UnpackedArtifact,
   spec: BuildSpec,
   plan: BuildPlan,
   options: BuildOptions,
   signal?: AbortSignal,
+  decryption?: Decryption,
 ): Promise<KubeObject[]> {
   if (plan.closure.files.length === 0 && plan.input.file === undefined && isEmptyInput(plan.input)) return [];
   await assertFileSizes(artifact, plan.closure.files);
+  if (!decryption) {
+    const objects = await buildPlainly(artifact, spec, plan, options, noPlainSources, signal);
+    assertNotEncrypted(objects);
+    return objects;
+  }
+  const session = decryption.open(options.temporaryDirectory, signal);
+  try {
+    const sources = await decryptSources(artifact, plan.closure, session);
+    const objects = await buildPlainly(artifact, spec, plan, options, sources, signal);
+    return await decryptObjects(objects, { artifact, closure: plan.closure }, session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** A build without any decryption but that of its source files, which is done. */
+async function buildPlainly(
+  artifact: UnpackedArtifact,
+  spec: BuildSpec,
+  plan: BuildPlan,
+  options: BuildOptions,
+  sources: PlainSources,
+  signal: AbortSignal | undefined,
+): Promise<KubeObject[]> {
   const plain = await tryPlainFolder(artifact, spec, plan);
   if (plain) return plain;
   try {
-    return await buildWithKustomize(artifact, plan, options, signal);
+    return await buildWithKustomize(artifact, plan, options, sources, signal);
   } catch (cause) {
     signal?.throwIfAborted();
-    throw buildFailed(await explain(artifact, plan, cause));
+    throw sources.hide(buildFailed(await explain(artifact, plan, cause)));
   }
 }
 
@@ -124,11 +161,12 @@ async function buildWithKustomize(
   artifact: UnpackedArtifact,
   { input, closure }: BuildPlan,
   options: BuildOptions,
+  sources: PlainSources,
   signal: AbortSignal | undefined,
 ): Promise<KubeObject[]> {
   const files = closure.isComplete ? closure.files : undefined;
   const isRemote = closure.remotes.length > 0;
-  const workspace = await createWorkspace(artifact, input, files, options.temporaryDirectory);
+  const workspace = await createWorkspace(artifact, input, files, options.temporaryDirectory, sources.files);
   try {
     const output = await runKustomize({
       binary: options.kustomizeBinary,
@@ -155,7 +193,8 @@ async function buildWithKustomize(
 async function readOutput(output: string, signal: AbortSignal | undefined): Promise<KubeObject[]> {
   const objects: KubeObject[] = [];
   let sliceEndsMs = performance.now() + sliceMs;
-  for (const document of output.split('\n---\n')) {
+  // With its last line break: blank lines at the end of a text may be part of it.
+  for (const document of output.split(/(?<=\n)---\n/)) {
     objects.push(...readManifests(document, 'kustomize output').objects);
     if (performance.now() < sliceEndsMs) continue;
     await setImmediate();

@@ -1,6 +1,5 @@
 // The part of a Kustomization's spec that decides what a build makes (contract 1.8).
 import type { KubeObject } from '../../k8s/object.ts';
-import { failure } from '../errors.ts';
 import { isRecord } from './read-manifests.ts';
 
 export interface ImageOverride {
@@ -49,22 +48,4 @@ export function buildSpecOf(kustomization: KubeObject): BuildSpec {
     if (value && !(Array.isArray(value) && value.length === 0)) result[field] = value;
   }
   return result;
-}
-
-/** The first field that this step cannot honour, or undefined. */
-export function unsupportedField(kustomization: KubeObject): string | undefined {
-  const spec = isRecord(kustomization.spec) ? kustomization.spec : {};
-  if (isRecord(spec.decryption)) return 'decryption';
-  if (isRecord(spec.kubeConfig)) return 'kubeConfig';
-  const postBuild = isRecord(spec.postBuild) ? spec.postBuild : {};
-  const variables = isRecord(postBuild.substitute) ? Object.keys(postBuild.substitute) : [];
-  const sources = Array.isArray(postBuild.substituteFrom) ? postBuild.substituteFrom : [];
-  const isAsked = variables.length > 0 || sources.length > 0 || postBuild.substituteStrategy === 'Always';
-  return isAsked ? 'postBuild' : undefined;
-}
-
-/** Refuses a Kustomization that asks for more than this step does: to build it without would apply the wrong thing. */
-export function assertSupported(kustomization: KubeObject): void {
-  const field = unsupportedField(kustomization);
-  if (field) throw failure('BuildFailed', `spec.${field} is not supported yet by this version of Continuo`);
 }

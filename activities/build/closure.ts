@@ -19,6 +19,11 @@ export interface Closure {
   remotes: string[];
   /** The first file that lies outside of the directory of the kustomization that names it, if any. */
   sharedFile: string | undefined;
+  /**
+   * Files that kustomize reads as they are: those of generators and patches. Path → the name that tells the format, which
+   * is a generator's key where it gives one.
+   */
+  contents: ReadonlyMap<string, string>;
 }
 
 /** A kustomization that cannot be built because of a path in it; the message names the file and the path. */
@@ -56,6 +61,7 @@ export function closureOf(
   const files = new Set<string>();
   const remotes = new Set<string>();
   const visited = new Set<string>();
+  const contents = new Map<string, string>();
   let isComplete = true;
   let sharedFile: string | undefined;
 
@@ -72,13 +78,18 @@ export function closureOf(
     if (field === 'resources' || field === 'bases') return forEach(value, (entry) => addResource(from, field, entry));
     if (field === 'components') return forEach(value, (entry) => addDirectory(from, field, entry));
     if (isOneOf(fileLists, field)) return forEach(value, (entry) => addFile(from, field, entry));
-    if (isOneOf(pathObjects, field)) return forEachRecord(value, (item) => addOptionalFile(from, field, item.path));
+    if (isOneOf(pathObjects, field)) {
+      return forEachRecord(value, (item) => addContent(addOptionalFile(from, field, item.path)));
+    }
     if (isOneOf(generators, field)) return forEachRecord(value, (item) => addGenerator(from, field, item));
     if (isOneOf(plugins, field)) return forEach(value, (entry) => addPlugin(from, field, entry));
     if (field === 'patchesStrategicMerge') {
-      return forEach(value, (entry) => (isInline(entry) ? undefined : addFile(from, field, entry)));
+      return forEach(value, (entry) => (isInline(entry) ? undefined : addContent(addFile(from, field, entry))));
     }
-    if (field === 'openapi') return addOptionalFile(from, field, isRecord(value) ? value.path : undefined);
+    if (field === 'openapi') {
+      addOptionalFile(from, field, isRecord(value) ? value.path : undefined);
+      return;
+    }
     isComplete = false;
   }
 
@@ -100,8 +111,12 @@ export function closureOf(
     return path;
   }
 
-  function addOptionalFile(from: Origin, field: string, entry: unknown): void {
-    if (typeof entry === 'string' && entry) addFile(from, field, entry);
+  function addOptionalFile(from: Origin, field: string, entry: unknown): string | undefined {
+    return typeof entry === 'string' && entry ? addFile(from, field, entry) : undefined;
+  }
+
+  function addContent(path: string | undefined, name = path): void {
+    if (path !== undefined && name && !contents.has(path)) contents.set(path, name);
   }
 
   function addDirectory(from: Origin, field: string, entry: string): void {
@@ -120,8 +135,12 @@ export function closureOf(
 
   function addGenerator(from: Origin, field: string, item: Record<string, unknown>): void {
     const envs = [...strings(item.envs), ...strings(item.env === undefined ? [] : [item.env])];
-    for (const entry of envs) addFile(from, `${field}.envs`, entry);
-    for (const entry of strings(item.files)) addFile(from, `${field}.files`, entry.slice(entry.indexOf('=') + 1));
+    for (const entry of envs) addContent(addFile(from, `${field}.envs`, entry));
+    for (const entry of strings(item.files)) {
+      const equals = entry.indexOf('=');
+      const path = addFile(from, `${field}.files`, entry.slice(equals + 1));
+      addContent(path, equals > 0 ? entry.slice(0, equals) : path);
+    }
   }
 
   /** A configuration of kustomize's own plugins can name files too; ones of foreign plugins do not run at all. */
@@ -167,7 +186,7 @@ export function closureOf(
   }
 
   visit(directory, fields, label);
-  return { files: [...files].sort(), isComplete, remotes: [...remotes].sort(), sharedFile };
+  return { files: [...files].sort(), isComplete, remotes: [...remotes].sort(), sharedFile, contents };
 }
 
 /** Where a path was written: the directory it counts from and the file that messages name. */

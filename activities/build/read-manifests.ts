@@ -12,7 +12,7 @@ import {
 } from 'yaml';
 import type { KubeObject } from '../../k8s/object.ts';
 import { ManifestError } from './manifest-error.ts';
-import { resolveScalar } from './yaml-scalar.ts';
+import { resolveScalar, resolveYaml11Scalar } from './yaml-scalar.ts';
 
 /** Bounds on one text; beyond them a {@link ManifestError} is thrown. */
 export interface ReadLimits {
@@ -23,6 +23,9 @@ export interface ReadLimits {
 }
 
 export const defaultReadLimits: ReadLimits = { sizeBytes: 64 * 1024 * 1024, nodes: 5_000_000, depth: 100 };
+
+/** Whose rules say what an unquoted word means: kustomize's, or those of Kubernetes' own libraries (YAML 1.1). */
+export type YamlDialect = 'kustomize' | 'kubernetes';
 
 /** One YAML document as JSON; empty documents are left out. */
 export interface YamlDocument {
@@ -64,7 +67,12 @@ export function readManifests(text: string, file: string, limits: ReadLimits = d
 }
 
 /** All documents of a text as JSON. Throws {@link ManifestError}. */
-export function readYaml(text: string, file: string, limits: ReadLimits = defaultReadLimits): YamlDocuments {
+export function readYaml(
+  text: string,
+  file: string,
+  limits: ReadLimits = defaultReadLimits,
+  dialect: YamlDialect = 'kustomize',
+): YamlDocuments {
   if (text.length > limits.sizeBytes) {
     const problem = `file of ${text.length} bytes is over the limit of ${limits.sizeBytes} bytes`;
     throw new ManifestError({ file, line: 1, column: 1, document: 1 }, problem, '');
@@ -77,7 +85,7 @@ export function readYaml(text: string, file: string, limits: ReadLimits = defaul
     logLevel: 'silent',
     lineCounter: lines,
   });
-  const reader = createReader(text, file, lines, limits);
+  const reader = createReader(text, file, lines, limits, dialect);
   const documents: YamlDocument[] = [];
   if (!Array.isArray(parsed)) return { documents, isDelicate: false };
   for (const [index, document] of parsed.entries()) {
@@ -118,7 +126,14 @@ interface Reader {
   isDelicate(): boolean;
 }
 
-function createReader(text: string, file: string, lines: LineCounter, limits: ReadLimits): Reader {
+function createReader(
+  text: string,
+  file: string,
+  lines: LineCounter,
+  limits: ReadLimits,
+  dialect: YamlDialect,
+): Reader {
+  const resolve = dialect === 'kustomize' ? resolveScalar : resolveYaml11Scalar;
   let nodes = 0;
   let delicate = false;
 
@@ -189,7 +204,9 @@ function createReader(text: string, file: string, lines: LineCounter, limits: Re
       const value = convert(key, 0);
       if (typeof value === 'string') return value;
       delicate = true;
-      if (isScalar(key) && typeof key.value === 'string') return key.value;
+      if (dialect === 'kubernetes') {
+        if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+      } else if (isScalar(key) && typeof key.value === 'string') return key.value;
       throw failAt(offset, number, 'a key has to be text');
     }
 
@@ -204,7 +221,7 @@ function createReader(text: string, file: string, lines: LineCounter, limits: Re
         return source;
       }
       try {
-        const resolved = resolveScalar(source, mayRound);
+        const resolved = resolve(source, mayRound);
         if (resolved.isDelicate) delicate = true;
         return resolved.value;
       } catch (error) {

@@ -1,11 +1,13 @@
-// A private directory for one run of kustomize: hard links to the files of the closure, and the merged kustomization.
-// The unpacked artifact itself is shared by all who build from it and is never written.
-import { copyFile, link, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+// A private directory for one run of kustomize: hard links to the files of the closure, the merged kustomization, and
+// plain copies of files that were decrypted. The unpacked artifact itself is shared by all who build from it and is never
+// written.
+import { copyFile, link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { UnpackedArtifact } from '../artifact/artifact.ts';
 import { fileTreeOf } from './file-tree.ts';
 import type { BuildInput } from './generate-kustomization.ts';
 import { kustomizationFileNames } from './kustomization-file.ts';
+import { makePrivateDirectory } from './private-directory.ts';
 
 export interface Workspace {
   /** The root; stands for the artifact's root. */
@@ -17,15 +19,18 @@ export interface Workspace {
   remove(): Promise<void>;
 }
 
-/** Makes the directory. `files` is what the build reads; undefined puts every file of the artifact there. */
+/**
+ * Makes the directory, for its owner alone. `files` is what the build reads; undefined puts every file of the artifact
+ * there. `plain` has the content of those that are encrypted in the artifact.
+ */
 export async function createWorkspace(
   artifact: UnpackedArtifact,
   input: BuildInput,
   files: string[] | undefined,
   temporaryDirectory: string,
+  plain: ReadonlyMap<string, Uint8Array> = new Map(),
 ): Promise<Workspace> {
-  await mkdir(temporaryDirectory, { recursive: true });
-  const base = await mkdtemp(join(temporaryDirectory, 'build-'));
+  const base = await makePrivateDirectory(temporaryDirectory, 'build');
   const directory = join(base, 'source');
   const home = join(base, 'home');
   const target = join(directory, input.directory);
@@ -42,7 +47,9 @@ export async function createWorkspace(
       const parent = dirname(to);
       if (!made.has(parent)) await mkdir(parent, { recursive: true });
       made.add(parent);
-      await linkOrCopy(join(artifact.directory, path), to);
+      const content = plain.get(path);
+      if (content) await writeFile(to, content, { mode: 0o600, flag: 'wx' });
+      else await linkOrCopy(join(artifact.directory, path), to);
     }
     if (input.isChanged || !input.file) {
       const name = input.file ?? join(input.directory, kustomizationFileNames[0]);

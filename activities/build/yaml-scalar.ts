@@ -14,6 +14,12 @@ const constants = new Map<string, boolean | null>([
   ...['', '~', 'null', 'Null', 'NULL'].map((word): [string, null] => [word, null]),
 ]);
 
+/** What YAML 1.1 has beside these. */
+const yaml11Booleans = new Map<string, boolean>([
+  ...['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON'].map((word): [string, boolean] => [word, true]),
+  ...['n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF'].map((word): [string, boolean] => [word, false]),
+]);
+
 const notInJson = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/;
 const timestamp =
   /^\d{4}-\d{1,2}-\d{1,2}(?:[Tt]\d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?(?:Z|[-+]\d{2}:\d{2})| \d{1,2}:\d{1,2}:\d{1,2}(?:\.\d+)?)?$/;
@@ -40,6 +46,15 @@ export function resolveScalar(text: string, mayRound = false): ResolvedScalar {
   if (text[0] === '.') return { value: float.test(text) ? finite(text) : text, isDelicate: false };
   const plain = text.replaceAll('_', '');
   return { value: wholeNumber(plain, mayRound) ?? (float.test(plain) ? finite(plain, text) : text), isDelicate: false };
+}
+
+/**
+ * The same by the rules of go-yaml v2, with which Kubernetes' own libraries read: `yes`, `on`, `n` and their like are
+ * booleans as well.
+ */
+export function resolveYaml11Scalar(text: string, mayRound = false): ResolvedScalar {
+  const constant = yaml11Booleans.get(text);
+  return constant === undefined ? resolveScalar(text, mayRound) : { value: constant, isDelicate: false };
 }
 
 function wholeNumber(plain: string, mayRound: boolean): number | undefined {

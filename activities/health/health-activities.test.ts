@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../../k8s/object.ts';
 import type { WatchCache } from '../../k8s/watch-cache.ts';
 import type { AppliedObject } from './health-targets.ts';
-import { createHealthActivities, type HealthDependencies, healthNow } from './health-activities.ts';
+import { createHealthActivities, type HealthCluster, type HealthDependencies, healthNow } from './health-activities.ts';
 
 const resource = { group: '', version: 'v1', kind: 'ConfigMap', resource: 'configmaps', namespaced: true };
 const applied: AppliedObject[] = [
@@ -29,10 +29,14 @@ function setup(cached: KubeObject | undefined, spec: object, isOpen = true) {
   };
   const caches = { open: () => cache, opened: () => (isOpen ? [cache] : []), close: () => undefined };
   const kustomization: KubeObject = { apiVersion: 'v1', kind: 'Kustomization', metadata: { name: 'k' }, spec };
-  const deps: HealthDependencies = {
+  const cluster: HealthCluster = {
     caches,
     named: { acquire: () => ({ cache, release: () => undefined }), peek: () => undefined, close: () => undefined },
     client: { resourceFor: async () => resource },
+  };
+  const deps: HealthDependencies & HealthCluster = {
+    ...cluster,
+    clusterOf: () => cluster,
     scopeFor: () => ({ resource, labelSelector: 'ours' }),
     kustomization: () => kustomization,
     appliedObjects: async () => applied,

@@ -1,6 +1,7 @@
 // The health stage: an activity that waits, and a question that is answered at once from memory.
 import { activityInfo, cancellationSignal, heartbeat } from '@temporalio/activity';
-import type { KubeClient, ResourceInfo } from '../../k8s/client.ts';
+import { KubeApiError, type KubeClient, type ResourceInfo } from '../../k8s/client.ts';
+import { ClusterError } from '../../k8s/remote-clusters.ts';
 import { type KubeObject, type NamespacedName, type ObjectRef, subjectOf } from '../../k8s/object.ts';
 import type { CacheScope, WatchCache, WatchCaches } from '../../k8s/watch-cache.ts';
 import { failure } from '../errors.ts';
@@ -15,12 +16,22 @@ import {
 import type { NamedCaches } from './named-caches.ts';
 import { type HealthProgress, type HealthResult, healthOfTarget, waitForHealth } from './wait-for-health.ts';
 
-export interface HealthDependencies {
+/** The cluster whose objects are looked at. */
+export interface HealthCluster {
   /** The caches that hold what we applied. */
   caches: WatchCaches;
-  /** Watches of single objects that we did not apply. */
+  /** Watches of single objects that are not in those caches. */
   named: NamedCaches;
   client: Pick<KubeClient, 'resourceFor'>;
+  /** The user as whom objects that we did not apply are looked at. Default: the client's own. */
+  user?: string;
+  /** Called when nothing is looked at any more. */
+  release?(): void;
+}
+
+export interface HealthDependencies {
+  /** The cluster to which a Kustomization applies. Rejects with `ClusterError` when it cannot be used now. */
+  clusterOf(kustomization: KubeObject): HealthCluster | Promise<HealthCluster>;
   /** The scope of the cache in which applied objects of a kind are. */
   scopeFor(resource: ResourceInfo): CacheScope;
   /** The Kustomization as the caches hold it, or undefined when it does not exist. */
@@ -82,25 +93,66 @@ export async function waitForKustomization(
   if (!hasHealthChecks(kustomization)) return { checkedCount: 0, durationMs: 0 };
   const evaluate = evaluatorOf(kustomization);
   const targets = healthTargets(kustomization, await deps.appliedObjects(input.inventoryKey));
-  const releases: (() => void)[] = [];
+  const applied = new Set(targets.filter(({ isApplied }) => isApplied).map(({ ref }) => ref));
+  const cluster = await clusterOf(deps, kustomization);
+  const releases: (() => void)[] = [() => cluster.release?.()];
 
   async function cacheFor(ref: ObjectRef): Promise<WatchCache | undefined> {
-    const resource = await deps.client.resourceFor(ref.group, ref.version, ref.kind);
+    const resource = await cluster.client.resourceFor(ref.group, ref.version, ref.kind);
     if (!resource) return undefined;
-    if (applied.has(ref)) return deps.caches.open(deps.scopeFor(resource));
-    const { cache, release } = deps.named.acquire(resource, ref.namespace, ref.name);
+    if (applied.has(ref)) {
+      const cache = cluster.caches.open(deps.scopeFor(resource));
+      if (await mayList(cache, signal)) return cache;
+    }
+    // Whatever it did not apply, a Kustomization sees with the eyes of its account.
+    const { cache, release } = cluster.named.acquire(resource, ref.namespace, ref.name, cluster.user);
     releases.push(release);
     return cache;
   }
 
-  const applied = new Set(targets.filter(({ isApplied }) => isApplied).map(({ ref }) => ref));
   try {
     const { timeoutMs } = input;
     const { isFailFast } = deps;
     return await waitForHealth({ targets, cacheFor, evaluate, timeoutMs, signal, isFailFast, onProgress });
+  } catch (error) {
+    throw isForbidden(error) ? forbiddenFailure(kustomization, error, cluster.user) : error;
   } finally {
     for (const release of releases) release();
   }
+}
+
+/** A cluster that cannot be used is told at once: waiting for health cannot mend it. */
+async function clusterOf(deps: HealthDependencies, kustomization: KubeObject): Promise<HealthCluster> {
+  try {
+    return await deps.clusterOf(kustomization);
+  } catch (error) {
+    if (error instanceof ClusterError) throw failure('ReconciliationFailed', error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** False when the whole kind may not be listed, as with a kubeconfig that is good for some namespaces only. */
+async function mayList(cache: WatchCache, signal: AbortSignal | undefined): Promise<boolean> {
+  if (cache.isSynced) return true;
+  try {
+    await cache.sync(signal);
+    return true;
+  } catch (error) {
+    if (isForbidden(error)) return false;
+    throw error;
+  }
+}
+
+function isForbidden(error: unknown): error is KubeApiError {
+  return error instanceof KubeApiError && error.status === 403;
+}
+
+function forbiddenFailure(kustomization: KubeObject, error: KubeApiError, user: string | undefined): Error {
+  const { namespace = '', name } = kustomization.metadata;
+  const subject = subjectOf({ kind: 'Kustomization', namespace, name });
+  const whose = user ? `"${user}"` : 'the account that applies';
+  const message = `health cannot be read (Forbidden): ${error.message}: allow ${whose} to get, list and watch what spec.healthChecks name`;
+  return failure('HealthCheckFailed', message, { subject, cause: error });
 }
 
 /**
@@ -108,7 +160,7 @@ export async function waitForKustomization(
  * when that is not known. With it a workflow need not schedule a wait at all.
  */
 export function healthNow(
-  deps: Pick<HealthDependencies, 'caches' | 'named' | 'scopeFor'>,
+  deps: Pick<HealthCluster, 'caches' | 'named' | 'user'> & Pick<HealthDependencies, 'scopeFor'>,
   kustomization: KubeObject,
   applied: readonly AppliedObject[],
 ): boolean {
@@ -118,20 +170,23 @@ export function healthNow(
   const find = appliedCacheFinder(deps);
   const nowMs = Date.now();
   return healthTargets(kustomization, applied).every((target) => {
-    const cache = target.isApplied ? find(target.ref) : namedCache(deps.named, target);
+    const cache = target.isApplied ? find(target.ref) : namedCache(deps, target);
     if (!cache?.isSynced) return false;
     const seen = { ...target, cache, wasThere: target.minResourceVersion !== undefined };
     return healthOfTarget(seen, evaluate, nowMs).status === 'Current';
   });
 }
 
-function namedCache(named: NamedCaches, { ref }: PlannedTarget): WatchCache | undefined {
-  return named.peek(ref.group, ref.kind, ref.namespace, ref.name);
+function namedCache(
+  { named, user }: Pick<HealthCluster, 'named' | 'user'>,
+  { ref }: PlannedTarget,
+): WatchCache | undefined {
+  return named.peek(ref.group, ref.kind, ref.namespace, ref.name, user);
 }
 
 /** The open cache in which applied objects of a kind are. */
 function appliedCacheFinder(
-  deps: Pick<HealthDependencies, 'caches' | 'scopeFor'>,
+  deps: Pick<HealthCluster, 'caches'> & Pick<HealthDependencies, 'scopeFor'>,
 ): (ref: ObjectRef) => WatchCache | undefined {
   const byKind = new Map<string, WatchCache>();
   for (const cache of deps.caches.opened()) {

@@ -1,5 +1,6 @@
 // spec.healthCheckExprs: health by CEL expressions, per apiVersion and kind (contract 1.8 and 2.1).
-import { Environment, type ParseResult } from '@marcbachmann/cel-js';
+import type { Environment } from '@marcbachmann/cel-js';
+import { celEnvironment, type CelProgram, compileCel, toCel } from '../../k8s/cel.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import { failure, messageOf } from '../errors.ts';
 import { type Health, healthOf, observedGenerationBehind } from './status.ts';
@@ -18,7 +19,6 @@ export type Evaluate = (object: KubeObject | undefined, nowMs?: number) => Healt
 
 /** The variables that an expression sees: the fields of an object that every kind may have. */
 const variables = ['apiVersion', 'kind', 'metadata', 'spec', 'status', 'data', 'self'] as const;
-const maxLength = 10_000;
 
 /**
  * Compiles the entries; objects that no entry names keep the usual rules. The order is inProgress, failed, current, as
@@ -27,11 +27,10 @@ const maxLength = 10_000;
  */
 export function compileHealthExpressions(expressions: readonly HealthExpression[]): Evaluate {
   if (expressions.length === 0) return healthOf;
-  const environment = new Environment({ unlistedVariablesAreDyn: true, enableOptionalTypes: true });
-  for (const name of variables) environment.registerVariable(name, 'dyn');
+  const environment = celEnvironment(variables);
   const rules = new Map<string, Evaluate>();
   for (const [index, entry] of expressions.entries()) {
-    const compile = (field: 'inProgress' | 'failed' | 'current'): ParseResult | undefined =>
+    const compile = (field: 'inProgress' | 'failed' | 'current'): CelProgram | undefined =>
       entry[field] ? compileOne(environment, entry[field], `spec.healthCheckExprs[${index}].${field}`) : undefined;
     const rule = ruleOf(compile('inProgress'), compile('failed'), compile('current'));
     rules.set(`${entry.apiVersion} ${entry.kind ?? ''}`, rule);
@@ -58,23 +57,18 @@ export function healthExpressionError(expressions: readonly HealthExpression[]):
   return error;
 }
 
-function compileOne(environment: Environment, expression: string, field: string): ParseResult {
+function compileOne(environment: Environment, expression: string, field: string): CelProgram {
   try {
-    if (expression.length > maxLength) throw new Error(`longer than ${maxLength} characters`);
-    const parsed = environment.parse(expression);
-    const checked = parsed.check();
-    if (!checked.valid) throw checked.error ?? new Error('the types do not fit');
-    if (checked.type !== 'bool' && checked.type !== 'dyn') throw new Error(`expected a bool, got ${checked.type}`);
-    return parsed;
+    return compileCel(environment, expression);
   } catch (cause) {
     throw failure('InvalidCELExpression', `${field} "${expression}" does not compile: ${messageOf(cause)}`, { cause });
   }
 }
 
 function ruleOf(
-  inProgress: ParseResult | undefined,
-  failed: ParseResult | undefined,
-  current: ParseResult | undefined,
+  inProgress: CelProgram | undefined,
+  failed: CelProgram | undefined,
+  current: CelProgram | undefined,
 ): Evaluate {
   return (object) => {
     if (!object) return healthOf(undefined);
@@ -102,12 +96,4 @@ function contextOf(object: KubeObject): Record<string, unknown> {
   const context: Record<string, unknown> = { metadata: {}, spec: {}, status: {}, data: {}, ...self };
   context.self = self;
   return context;
-}
-
-/** CEL knows whole numbers as 64-bit integers, which are BigInts here. */
-function toCel(value: unknown): unknown {
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
-  if (Array.isArray(value)) return value.map(toCel);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, toCel(part)]));
 }

@@ -76,8 +76,9 @@ function targetOfCheck(check: HealthCheck, ownNamespace: string, applied: readon
   return { ref, isApplied: false };
 }
 
-function planned(ref: ObjectRef, { resourceVersion, mayVanish }: AppliedObject): PlannedTarget {
-  return { ref, minResourceVersion: resourceVersion, mayVanish, isApplied: true };
+function planned(ref: ObjectRef, { resourceVersion, mayVanish, isSkipped }: AppliedObject): PlannedTarget {
+  // What is only listed was never applied, so nothing says that the account may so much as read it.
+  return { ref, minResourceVersion: resourceVersion, mayVanish, isApplied: !isSkipped };
 }
 
 /** A Kustomization may be part of its own source; it would wait for itself for ever. */

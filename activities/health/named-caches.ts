@@ -1,15 +1,21 @@
 // Watches of single objects: for spec.healthChecks that name something which we did not apply and whose kind is
-// therefore in no cache of ours. Watching one name is cheap where watching a kind in a whole cluster is not.
+// therefore in no cache of ours. Watching one name is cheap where watching a kind in a whole cluster is not. They are
+// watched as the account of the one who asks: nobody learns here of objects that its account may not read.
 import type { KubeClient, ResourceInfo } from '../../k8s/client.ts';
 import type { WatchCache, WatchCaches } from '../../k8s/watch-cache.ts';
 import { createWatchCaches } from '../../k8s/watch-caches.ts';
 
 /** A bounded set of single-object caches; the ones used longest ago and not in use are closed first. */
 export interface NamedCaches {
-  /** The cache of one object, opened if need be, held until released. */
-  acquire(resource: ResourceInfo, namespace: string, name: string): { cache: WatchCache; release(): void };
+  /** The cache of one object as a user sees it, opened if need be, held until released; default: the client's own user. */
+  acquire(
+    resource: ResourceInfo,
+    namespace: string,
+    name: string,
+    user?: string,
+  ): { cache: WatchCache; release(): void };
   /** The cache if it is open. */
-  peek(group: string, kind: string, namespace: string, name: string): WatchCache | undefined;
+  peek(group: string, kind: string, namespace: string, name: string, user?: string): WatchCache | undefined;
   close(): void;
 }
 
@@ -32,11 +38,11 @@ export function createNamedCaches(client: KubeClient, maxOpen = 200): NamedCache
   }
 
   return {
-    acquire(resource, namespace, name) {
-      const key = keyOf(resource.group, resource.kind, namespace, name);
+    acquire(resource, namespace, name, user = '') {
+      const key = keyOf(resource.group, resource.kind, namespace, name, user);
       let entry = entries.get(key);
       if (!entry) {
-        const caches = createWatchCaches(narrowedTo(client, namespace, name));
+        const caches = createWatchCaches(narrowedTo(user ? client.impersonate(user) : client, namespace, name));
         entry = { caches, cache: caches.open({ resource }), users: 0 };
       }
       entries.delete(key);
@@ -52,7 +58,7 @@ export function createNamedCaches(client: KubeClient, maxOpen = 200): NamedCache
         },
       };
     },
-    peek: (group, kind, namespace, name) => entries.get(keyOf(group, kind, namespace, name))?.cache,
+    peek: (group, kind, namespace, name, user = '') => entries.get(keyOf(group, kind, namespace, name, user))?.cache,
     close() {
       for (const { caches } of entries.values()) caches.close();
       entries.clear();
@@ -60,8 +66,8 @@ export function createNamedCaches(client: KubeClient, maxOpen = 200): NamedCache
   };
 }
 
-function keyOf(group: string, kind: string, namespace: string, name: string): string {
-  return [group, kind, namespace, name].join('|');
+function keyOf(group: string, kind: string, namespace: string, name: string, user: string): string {
+  return [group, kind, namespace, name, user].join('|');
 }
 
 /** The same client, listing and watching one object alone. */

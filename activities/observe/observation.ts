@@ -1,5 +1,6 @@
 // What a pass sees of an object before it decides. Small on purpose: an observation enters the workflow's history.
 import type { Observation } from '../../workflows/decisions/decide.ts';
+import type { ReconciledRef } from '../../workflows/messages.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
 
 /** The part of an artifact that consumers need. */
@@ -7,6 +8,8 @@ export interface ArtifactRef {
   digest: string;
   url: string;
   revision: string;
+  /** When it was made; absent in histories of before. */
+  updatedAt?: string;
 }
 
 /** A source that fetches: a GitRepository. */
@@ -31,6 +34,10 @@ export interface KustomizationObservation extends Observation {
   /** The artifact is in this worker's cache of unpacked ones. */
   isUnpacked: boolean;
   built?: BuiltRef;
+  /** Dependencies that are not ready and whose workflows can say when they are. */
+  waitingFor?: ReconciledRef[];
+  /** When it is being deleted: what it depended on, and is told once it is gone. */
+  dependencies?: ReconciledRef[];
   /** A person asked for the full path (`reconcile.fluxcd.io/forceAt`), or `spec.force` has changed. */
   isForced: boolean;
   timeoutMs: number;

@@ -5,21 +5,30 @@ import { fluxFinalizer } from '../../k8s/api/definition.ts';
 import type { GitRepository } from '../../k8s/api/git-repository.ts';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import { parseDuration } from '../../k8s/duration.ts';
-import type { FluxObjects, WatchedKind } from '../../k8s/flux-objects.ts';
+import { type FluxObjects, isWatchedKind, type WatchedKind } from '../../k8s/flux-objects.ts';
 import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
+import { referencedKinds, type WatchedReferences } from '../../k8s/referenced-objects.ts';
 import type { Observation } from '../../workflows/decisions/decide.ts';
 import type { UnpackedArtifact, UnpackedArtifacts } from '../artifact/artifact.ts';
 import type { BuiltRef, KustomizationObservation, SourceObservation } from './observation.ts';
 import { sourceOf } from './source-of.ts';
-import { unsupportedField } from './supported-fields.ts';
+import {
+  type FindReadyInput,
+  type ReadyDependants,
+  readyDependants,
+  teardownOf,
+  type WaitingDependencies,
+  waitingOf,
+} from './waiting.ts';
 
 export interface ObserveInput {
   ref: NamespacedName;
   wakes: WakeReason[];
 }
 
-export interface ObserveDependencies {
+export interface ObserveDependencies extends WaitingDependencies {
   objects: FluxObjects;
+  references: Pick<WatchedReferences, 'catchUp'>;
   unpacked: Pick<UnpackedArtifacts, 'peek'>;
   /** The manifests that this artifact would build, when that is known without building. */
   findBuilt(kustomization: Kustomization, unpacked: UnpackedArtifact): Promise<BuiltRef | undefined>;
@@ -29,20 +38,32 @@ export interface ObserveDependencies {
   isHealthy(kustomization: Kustomization): Promise<boolean>;
   /** Why `spec.healthCheckExprs` do not compile, '' when they do. */
   expressionError(kustomization: Kustomization): string;
-  isCrossNamespaceAllowed: boolean;
 }
 
 export type ObserveActivities = ReturnType<typeof createObserveActivities>;
 
 export function createObserveActivities(deps: ObserveDependencies) {
+  /** Waits until this worker's memory has seen what the waker saw on another one. */
+  const catchUpWith = async (kind: WatchedKind, { type, subject = '', resourceVersion }: WakeReason): Promise<void> => {
+    if (!resourceVersion || type === 'artifact' || type === 'drift') return;
+    if (type !== 'dependency') return await deps.objects.catchUp(kind, resourceVersion);
+    const word = subject.split('/', 1)[0];
+    const referenced = referencedKinds.find((one) => one === word);
+    if (referenced) await deps.references.catchUp(referenced, resourceVersion);
+    if (isWatchedKind(word)) await deps.objects.catchUp(word, resourceVersion);
+  };
+
   const look = async (kind: WatchedKind, { ref, wakes }: ObserveInput): Promise<KubeObject | undefined> => {
-    for (const { type, resourceVersion } of wakes) {
-      if (resourceVersion && type !== 'artifact' && type !== 'drift') await deps.objects.catchUp(kind, resourceVersion);
-    }
+    for (const wake of wakes) await catchUpWith(kind, wake);
     return await deps.objects.get(kind, ref);
   };
 
   return {
+    /** Which of those that wait for an object may go on now. Asked by the object's own workflow after a reconcile. */
+    async findReadyDependants(input: FindReadyInput): Promise<ReadyDependants> {
+      return await readyDependants(input, deps);
+    },
+
     async observeSource(input: ObserveInput): Promise<SourceObservation> {
       const object = (await look('GitRepository', input)) as GitRepository | undefined;
       if (!object) return { ...absent, url: '' };
@@ -66,14 +87,13 @@ export function createObserveActivities(deps: ObserveDependencies) {
         isForced: isForceRequested(object),
         timeoutMs: kustomizationTimeoutMs(object),
       };
-      if (common.isDeleting || common.isSuspended) return common;
+      if (common.isDeleting) return { ...common, ...teardownOf(object, deps.objects) };
+      if (common.isSuspended) return common;
       for (const { type, resourceVersion } of input.wakes) {
         if (type === 'artifact' && resourceVersion && spec.sourceRef.kind === 'GitRepository') {
           await deps.objects.catchUp('GitRepository', resourceVersion);
         }
       }
-      const unsupported = unsupportedField(object);
-      if (unsupported) return { ...common, obstacle: unsupported };
       const expressionError = deps.expressionError(object);
       if (expressionError) {
         const message = `Reconciliation failed terminally due to configuration error: ${expressionError}`;
@@ -82,6 +102,8 @@ export function createObserveActivities(deps: ObserveDependencies) {
       const source = await sourceOf(object, deps);
       if ('reason' in source) return { ...common, obstacle: source };
       if ('awaitMs' in source) return { ...common, ...source };
+      const waiting = await waitingOf(object, source, deps);
+      if (waiting) return { ...common, artifact: source, revision: source.revision, ...waiting };
 
       const unpacked = deps.unpacked.peek(source.digest);
       const built = unpacked && (await deps.findBuilt(object, unpacked));

@@ -47,5 +47,10 @@ export async function sourceOf(
       retryInMs: requeueDependencyMs,
     };
   }
-  return { digest: artifact.digest, url: artifact.url, revision: artifact.revision };
+  return {
+    digest: artifact.digest,
+    url: artifact.url,
+    revision: artifact.revision,
+    updatedAt: artifact.lastUpdateTime,
+  };
 }

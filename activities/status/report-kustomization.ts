@@ -142,7 +142,9 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
         },
       );
       await writer.writeStatus(object, next);
-      if (!input.isSourceMissing) tell({ ...object, status: next }, 'Warning', failed.reason, failed.message);
+      const isWaiting = isReason(failed.reason) && reasons[failed.reason].retry === 'wait';
+      const type = isWaiting ? 'Normal' : 'Warning';
+      if (!input.isSourceMissing) tell({ ...object, status: next }, type, failed.reason, failed.message);
       return { isStalled, retryInMs };
     },
 

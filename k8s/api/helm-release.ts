@@ -127,7 +127,10 @@ export const HelmReleaseSpec = withRules(
       .optional()
       .describe('Namespace of the release history; unset: that of this object.'),
     maxHistory: z.int().optional().describe('How many revisions of the release are kept; 0: all; unset: 5.'),
-    dependsOn: z.array(DependencyRef).optional().describe('HelmReleases that must be ready before this one.'),
+    dependsOn: z
+      .array(DependencyRef)
+      .optional()
+      .describe('Objects that must be ready before this one; HelmReleases unless a kind is given.'),
     values: freeForm('Values of the chart; they win over those of `valuesFrom`.').optional(),
     valuesFrom: z
       .array(ValuesRef)

@@ -45,3 +45,10 @@ export const definitions: readonly KindDefinition[] = Object.values(kinds);
 export function isKind(value: string): value is Kind {
   return Object.hasOwn(kinds, value);
 }
+
+/** `group/version` in which a kind of ours is stored; undefined for any other kind. */
+export function apiVersionOfKind(kind: string): string | undefined {
+  if (!isKind(kind)) return undefined;
+  const { group, versions } = kinds[kind];
+  return `${group}/${versions.find(({ isStored }) => isStored)?.name}`;
+}

@@ -83,7 +83,10 @@ export const KustomizationSpec = z.object({
     .array(HealthCheckExpr)
     .optional()
     .describe('How to tell the health of kinds that report it their own way.'),
-  dependsOn: z.array(DependencyRef).optional().describe('Kustomizations that must be ready before this one.'),
+  dependsOn: z
+    .array(DependencyRef)
+    .optional()
+    .describe('Objects that must be ready before this one; Kustomizations unless a kind is given.'),
   targetNamespace: z.string().min(1).max(63).optional().describe('Namespace for every object.'),
   namePrefix: z.string().min(1).max(200).optional().describe('Put before the name of every object.'),
   nameSuffix: z.string().min(1).max(200).optional().describe('Put after the name of every object.'),

@@ -51,6 +51,7 @@ export async function startWorker(platform: Platform, options: WorkerOptions): P
       CONTINUO_DATA_DIR: options.dataDir,
       CONTINUO_HTTP_ADDRESS: `127.0.0.1:${port}`,
       CONTINUO_KUSTOMIZE: platform.binaries.kustomize ?? 'kustomize',
+      CONTINUO_SOPS: platform.binaries.sops ?? 'sops',
       ...(options.artifactAddress ? { CONTINUO_ARTIFACT_ADDRESS: options.artifactAddress } : {}),
       ...options.env,
     },

@@ -34,8 +34,7 @@ function workerThatWrites(fixture: ApplyFixture, count: number): ApplyFixture['a
     },
   };
   return createApplyActivities({
-    clientFor: () => failing,
-    cachesFor: () => caches,
+    targetOf: () => ({ client: failing, caches }),
     store: fixture.blobs,
     memory: createApplyMemory(fixture.blobs),
     kustomization: () => fixture.kustomization,

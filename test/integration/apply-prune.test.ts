@@ -106,8 +106,7 @@ test('keeps in the inventory what it may not delete, and says why', async () => 
   await record(admin, first.inventoryKey);
   const second = await applySet(admin, [configMap(namespace, 'a')]);
   const activities = createApplyActivities({
-    clientFor: () => client.impersonate('nobody-at-all'),
-    cachesFor: () => caches,
+    targetOf: () => ({ client: client.impersonate('nobody-at-all'), caches }),
     store: admin.blobs,
     memory: admin.memory,
     kustomization: () => admin.kustomization,

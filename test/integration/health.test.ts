@@ -80,12 +80,12 @@ function kustomization(spec: Spec): KubeObject {
   return { ...object('kustomize.toolkit.fluxcd.io/v1', 'Kustomization', 'apps'), spec };
 }
 
+const scopeFor: HealthDependencies['scopeFor'] = (resource) => ({ resource, labelSelector: `${label}=${run}` });
+
 function dependencies(applied: AppliedObject[], spec: Spec): HealthDependencies {
   return {
-    caches,
-    named,
-    client,
-    scopeFor: (resource) => ({ resource, labelSelector: `${label}=${run}` }),
+    clusterOf: () => ({ caches, named, client }),
+    scopeFor,
     kustomization: () => kustomization(spec),
     appliedObjects: async () => applied,
   };
@@ -103,7 +103,7 @@ function wait(applied: AppliedObject[], options: { spec?: Spec; timeoutMs?: numb
 }
 
 function isHealthyNow(applied: AppliedObject[], spec: Spec = { wait: true }): boolean {
-  return healthNow(dependencies(applied, spec), kustomization(spec), applied);
+  return healthNow({ caches, named, scopeFor }, kustomization(spec), applied);
 }
 
 describe('health in a cluster', () => {

@@ -67,8 +67,7 @@ export async function createApplyFixture(client: KubeClient, caches: WatchCaches
       return changes.map(({ subject, action }) => `${subject.replace(`/${namespace}/`, '/')} ${action}`);
     },
     activities: createApplyActivities({
-      clientFor: () => client,
-      cachesFor: () => caches,
+      targetOf: () => ({ client, caches }),
       store: blobs,
       memory,
       kustomization: () => kustomization,

@@ -26,8 +26,9 @@ describe('the table', () => {
     for (const release of releases) expect(release.sha256 ?? release.checksumUrl).toBeTruthy();
   });
 
-  test('takes any kubectl from 1.30 on but only the pinned minor of the API server', () => {
+  test('takes any kubectl from 1.30 on, any sops 3 from 3.13 on, but only the pinned minor of the API server', () => {
     expect(['1.9.0', '1.29.9', '1.30.0', '1.38.1'].map(binaries.kubectl.accepts)).toEqual([false, false, true, true]);
+    expect(['3.12.9', '3.13.0', '3.14.1', '4.0.0'].map(binaries.sops.accepts)).toEqual([false, true, true, false]);
     expect(['1.36.3', '1.37.0', '1.38.0'].map(binaries['kube-apiserver'].accepts)).toEqual([false, true, false]);
   });
 });

@@ -19,7 +19,8 @@ export type BinaryName =
   | 'kube-scheduler'
   | 'temporal'
   | 'helm'
-  | 'flux';
+  | 'flux'
+  | 'sops';
 
 /** How one binary is recognised and obtained. */
 export interface BinarySpec {
@@ -198,6 +199,23 @@ export const binaries: Record<BinaryName, BinarySpec> = {
       // and `flux bootstrap` read them, which we never call.
       copyWith: { 'cmd/flux/manifests/placeholder.yaml': '# generated at release time\n' },
       about: '2 minutes',
+    },
+  },
+  sops: {
+    version: '3.13.3',
+    env: 'CONTINUO_SOPS',
+    versionArgs: ['--version', '--disable-version-check'],
+    accepts: (found) => isAtLeast(found, '3.13') && found.startsWith('3.'),
+    release: ({ os, arch }) => {
+      const base = 'https://github.com/getsops/sops/releases/download/v3.13.3';
+      return { url: `${base}/sops-v3.13.3.${os}.${arch}`, checksumUrl: `${base}/sops-v3.13.3.checksums.txt` };
+    },
+    registry: {
+      kind: 'go',
+      module: 'github.com/getsops/sops/v3',
+      version: 'v3.13.3',
+      package: 'github.com/getsops/sops/v3/cmd/sops',
+      about: '3 minutes',
     },
   },
 };

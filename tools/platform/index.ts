@@ -258,6 +258,7 @@ function temporalAddressOf(options: PlatformOptions, ports: Record<PortName, num
 function neededBinaries(options: PlatformOptions): BinaryName[] {
   return [
     'kustomize',
+    'sops',
     'kubectl',
     ...(options.temporalAddress ? [] : (['temporal'] as const)),
     ...(options.context ? [] : kubernetesBinaries),

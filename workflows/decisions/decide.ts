@@ -1,5 +1,6 @@
 // The one rule that every kind shares: what to do with an object, given what is seen of it and what was done before.
 import type { WakeReason } from '../messages.ts';
+import type { Obstacle } from './obstacle.ts';
 
 /** What an observation says of any kind; each kind's own observation extends it. */
 export interface Observation {
@@ -18,8 +19,12 @@ export interface Observation {
   appliedRevision?: string;
   readyStatus?: string;
   isStalled: boolean;
+  /** Why no reconcile can succeed now. */
+  obstacle?: Obstacle;
   /** What it needs is on its way: look again so much later, unless a wake comes first, and say nothing meanwhile. */
   awaitMs?: number;
+  /** What is awaited then, for people. */
+  awaiting?: string;
   /** Nothing would change: what is wanted is in place and healthy, as far as memory proves it. */
   isSettled: boolean;
   intervalMs: number;
@@ -38,7 +43,7 @@ export interface Cursor {
   dueAtMs?: number;
 }
 
-export type Trigger = 'created' | 'spec' | 'request' | 'revision' | 'drift' | 'retry' | 'interval';
+export type Trigger = 'created' | 'spec' | 'request' | 'revision' | 'dependency' | 'drift' | 'retry' | 'interval';
 
 export type Decision =
   | { do: 'finish' }
@@ -56,7 +61,7 @@ export type Decision =
 /** Decides a pass. Order matters: deletion before suspension, suspension before everything that works. */
 export function decide(o: Observation, cursor: Cursor, wakes: readonly WakeReason[], nowMs: number): Decision {
   if (!o.exists) return { do: 'finish' };
-  if (o.isDeleting) return { do: 'finalize' };
+  if (o.isDeleting) return o.awaitMs === undefined ? { do: 'finalize' } : { do: 'await', ms: o.awaitMs };
   const isRequested = o.requestedAt !== undefined && o.requestedAt !== o.handledRequest;
   if (o.isSuspended) return isRequested ? { do: 'echo' } : { do: 'wait' };
 
@@ -84,6 +89,9 @@ function triggerOf(
   if (o.revision !== undefined && o.revision !== (cursor.revision ?? o.appliedRevision)) return 'revision';
   // The same revision in another artifact, e.g. after a change of the source's ignore rules.
   if (cursor.outcome !== undefined && !o.isSettled && wakes.some((wake) => wake.type === 'artifact')) return 'revision';
+  // Something that it refers to or depends on has changed. Still waiting for a dependency is no news.
+  const isStillWaiting = cursor.outcome === 'failed' && o.obstacle?.reason === 'DependencyNotReady';
+  if (!o.isSettled && !isStillWaiting && wakes.some((wake) => wake.type === 'dependency')) return 'dependency';
   if (cursor.outcome === 'stalled' || (cursor.outcome === undefined && o.isStalled)) return undefined;
   const isDue = cursor.dueAtMs !== undefined && nowMs >= cursor.dueAtMs;
   if (cursor.outcome === 'failed') return isDue ? 'retry' : undefined;

@@ -29,7 +29,15 @@ export type ObjectKindRef = z.infer<typeof ObjectKindRef>;
 
 /** An entry of `dependsOn`. */
 export const DependencyRef = z.object({
-  name: z.string().describe('Name of the object to wait for; it has the same kind as this one.'),
+  apiVersion: z
+    .string()
+    .optional()
+    .describe('API version of the object to wait for; unset: the one of its kind. Not one of Flux’s fields.'),
+  kind: z
+    .string()
+    .optional()
+    .describe('Kind of the object to wait for; unset: the kind of this one. Not one of Flux’s fields.'),
+  name: z.string().describe('Name of the object to wait for.'),
   namespace: z.string().optional().describe('Its namespace; unset: that of this object.'),
   readyExpr: z
     .string()

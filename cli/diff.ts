@@ -1,0 +1,125 @@
+// `continuo diff kustomization`: what a reconcile would change in the cluster, field by field, and nothing is changed.
+import type { Command } from 'commander';
+import type { Comparison, Difference } from '../activities/apply/compare-manifests.ts';
+import type { KubeClient } from '../k8s/client.ts';
+import { subjectOf } from '../k8s/object.ts';
+import { addBuildFlags, type BuildFlags, kustomizationOf } from './build-flags.ts';
+import { changeLinesOf } from './change-lines.ts';
+import { withCluster } from './connect.ts';
+import { CommandError, exitCodeOf, exitCodes } from './exit.ts';
+import { type FieldChange, fieldChanges } from './field-changes.ts';
+import { addClusterFlags, addOutputFlag, type ClusterFlags, type OutputFormat } from './flags.ts';
+import { parseKustomizationTarget } from './kinds.ts';
+import { mask, maskPair } from './mask-secrets.ts';
+import { formatValue, printLine, shortHashes } from './output.ts';
+import { holdsSecret, type SecretValues } from './secret-values.ts';
+import { withTarget } from './target-client.ts';
+import { onInterrupt } from './watch-objects.ts';
+
+interface DiffFlags extends ClusterFlags, BuildFlags {
+  output?: OutputFormat;
+}
+
+/** As flux and kubectl have them: 1 is no failure here. */
+export const diffExitCodes = { same: 0, different: 1, failed: 2 } as const;
+
+const diffExitCodesHelp = `
+Exit codes: 0 nothing would change, 1 something would, 2 failed or wrong usage, 130 interrupted.`;
+
+/** Adds the command. */
+export function register(program: Command): void {
+  const command = program
+    .command('diff')
+    .description('what a reconcile of a Kustomization would change; nothing is changed')
+    .usage('kustomization <name> [flags]')
+    .argument('<kind-and-name...>', 'such as "kustomization demo", "ks demo", "ks/demo"')
+    .action(runDiff);
+  addOutputFlag(addClusterFlags(addBuildFlags(command), diffExitCodesHelp), ['json', 'yaml']);
+}
+
+async function runDiff(words: string[], flags: DiffFlags): Promise<void> {
+  try {
+    const name = parseKustomizationTarget(words);
+    process.exitCode = await withCluster(flags, (kube) => diff(kube, name, flags));
+  } catch (error) {
+    const code = exitCodeOf(error);
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CommandError(message, code === exitCodes.failed ? diffExitCodes.failed : code);
+  }
+}
+
+async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<number> {
+  const [{ renderKustomization }, { compareManifests }] = await Promise.all([
+    import('./render.ts'),
+    import('../activities/apply/compare-manifests.ts'),
+  ]);
+  const { signal } = onInterrupt();
+  const report = (line: string): void => console.error(line);
+  const { kustomization, inventory } = await kustomizationOf(kube, name, flags);
+  const { objects, secrets, from } = await renderKustomization({
+    kustomization,
+    kube,
+    directory: flags.path,
+    artifactAddress: flags.artifactAddress,
+    isStrict: flags.strictSubstitute,
+    signal,
+    report,
+  });
+  const { force, commonMetadata, ignore, prune } = kustomization.spec;
+  const compare = (client: KubeClient): Promise<Comparison> =>
+    compareManifests({
+      client,
+      owner: { kind: 'Kustomization', namespace: kustomization.metadata.namespace ?? '', name },
+      objects,
+      inventory,
+      isPruned: prune,
+      options: { force, commonMetadata, ignore },
+      signal,
+    });
+  const { differences, errors, unchangedCount } = await withTarget(kube, kustomization, report, compare);
+  const shown = differences.map((difference) => describe(difference, secrets));
+  if (flags.output === 'json' || flags.output === 'yaml') {
+    console.log(formatValue(shown, flags.output));
+  } else print(shown, unchangedCount, from);
+  for (const error of errors) console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
+  if (errors.length > 0) return diffExitCodes.failed;
+  return differences.length > 0 ? diffExitCodes.different : diffExitCodes.same;
+}
+
+/** A difference as it is shown: nothing in it is secret. */
+interface ShownDifference {
+  kind: string;
+  namespace?: string;
+  name: string;
+  action: Difference['action'];
+  fields?: FieldChange[];
+}
+
+function describe({ ref, action, before, after }: Difference, secrets: SecretValues): ShownDifference {
+  const { kind, namespace, name } = ref;
+  const pair = before && after && maskPair(kind, before, after);
+  const fields = pair && fieldChanges(pair.before, pair.after).map((change) => maskChange(change, secrets));
+  return { kind, ...(namespace && { namespace }), name, action, ...(fields && { fields }) };
+}
+
+/** A field with a secret in one of its states hides both. */
+function maskChange(change: FieldChange, secrets: SecretValues): FieldChange {
+  const { path, before, after } = change;
+  if (!holdsSecret(before, secrets) && !holdsSecret(after, secrets)) return change;
+  if (before === undefined || after === undefined) {
+    return { path, before: before === undefined ? before : mask, after: after === undefined ? after : mask };
+  }
+  return { path, before: `${mask} (before)`, after: `${mask} (after)` };
+}
+
+function print(differences: readonly ShownDifference[], unchangedCount: number, from: string): void {
+  for (const { kind, namespace = '', name, action, fields = [] } of differences) {
+    const told = action === 'unknown' ? 'drifted (what its new definition makes of it cannot be told yet)' : action;
+    printLine(`► ${subjectOf({ kind, namespace, name })} ${told}`);
+    for (const line of fields.flatMap(changeLinesOf)) console.log(`    ${line}`);
+  }
+  const counts = Map.groupBy(differences, ({ action }) => (action === 'unknown' ? 'drifted' : action));
+  const told = [...counts].map(([action, group]) => `${group.length} ${action}`);
+  const end = [...told, `${unchangedCount} unchanged`].join(', ');
+  printLine(`${differences.length > 0 ? '►' : '✔'} ${end} (${shortHashes(from)})`);
+}
