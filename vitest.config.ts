@@ -13,7 +13,7 @@ const real = {
 // On a machine that is busy with something else a time limit may be missed once; a test that is wrong fails twice.
 const retry = 1;
 
-const faults = ['test/e2e/{crash,outage}.test.ts'];
+const faults = ['test/e2e/{crash,outage,tenancy}.test.ts'];
 
 export default defineConfig({
   test: {
@@ -39,7 +39,7 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
-      // These start platforms and workers of their own, to kill them.
+      // These start platforms and workers of their own, to kill them or to have them with other options.
       { test: { name: 'faults', include: faults, ...real, retry, globalSetup: [], fileParallelism: false } },
     ],
   },

@@ -42,6 +42,7 @@ export const reasons = {
   ReconciliationFailed: { retry: 'backoff', meaning: 'applying the manifests failed; nothing was pruned' },
   PruneFailed: { retry: 'backoff', meaning: 'deleting objects that are gone from the source failed' },
   HealthCheckFailed: { retry: 'backoff', meaning: 'an applied object failed or did not become ready in time' },
+  RollbackFailed: { retry: 'backoff', meaning: 'the last healthy manifests could not be applied again' },
   HealthCheckCanceled: { retry: 'wait', meaning: 'a newer revision or spec ended the health check' },
 } as const satisfies Record<string, ReasonDefinition>;
 

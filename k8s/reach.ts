@@ -31,6 +31,8 @@ const freshMs = 10_000;
 /** And its absence so long. */
 const awayMs = 5_000;
 const maxPauseMs = 30_000;
+/** A request that takes longer makes one ask whether the server is still there. */
+const slowMs = 4_000;
 
 export function createReach(options: ReachOptions): Reach {
   const { server, probe, probeTimeoutMs = 3_000, now = Date.now } = options;
@@ -93,16 +95,21 @@ export function createReach(options: ReachOptions): Reach {
     timer.unref();
   }
 
-  /** Sends a request unless the server is away; its silence starts a probe. */
+  /** Sends a request unless the server is away; its silence starts a probe, which ends the request if need be. */
   async function send<T>(signal: AbortSignal | undefined, request: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (outage) throw outage;
+    const patience = setTimeout(() => void askOnce(), slowMs);
+    patience.unref();
     try {
-      const answer = await request(signal ? AbortSignal.any([signal, lost.signal]) : lost.signal);
+      const ending = signal ? AbortSignal.any([signal, lost.signal]) : lost.signal;
+      const answer = await orAborted(request(ending), ending);
       answeredAtMs = now();
       return answer;
     } catch (error) {
       note(error);
       throw error;
+    } finally {
+      clearTimeout(patience);
     }
   }
 
@@ -110,8 +117,8 @@ export function createReach(options: ReachOptions): Reach {
     if (error instanceof KubeApiError && error.status === 0 && !outage && !closing.signal.aborted) void askOnce();
   }
 
-  /** Discovery takes no signal, so it is left alone when the server goes away. */
-  async function orLost<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  /** Discovery, which may come first, takes no signal: it is left alone then. */
+  async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
     const ended = Promise.withResolvers<never>();
     const onAbort = (): void => ended.reject(signal.reason as Error);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -126,15 +133,14 @@ export function createReach(options: ReachOptions): Reach {
     const ending = signal ? AbortSignal.any([signal, closing.signal]) : closing.signal;
     while (outage) {
       ending.throwIfAborted();
-      await orLost(back.promise, ending);
+      await orAborted(back.promise, ending);
     }
   }
 
   function guard(client: KubeClient): KubeClient {
     return {
       ...client,
-      resourceFor: (group, version, kind) =>
-        send(undefined, (signal) => orLost(client.resourceFor(group, version, kind), signal)),
+      resourceFor: (group, version, kind) => send(undefined, () => client.resourceFor(group, version, kind)),
       get: (ref, rest) => send(rest?.signal, (signal) => client.get(ref, { ...rest, signal })),
       list: (resource, rest) => send(rest?.signal, (signal) => client.list(resource, { ...rest, signal })),
       async *watch(resource, rest) {

@@ -257,6 +257,12 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     return await whereReachable(object, (target) => healthNow({ ...target, scopeFor: appliedScope }, object, applied));
   };
 
+  const applyManifests = async (input: Parameters<typeof apply.applyManifests>[0]) => {
+    const applied = await apply.applyManifests(input);
+    const object = await kustomization(input.kustomization);
+    return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)) };
+  };
+
   return {
     ...createObserveActivities({
       objects,
@@ -284,11 +290,8 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
       createBuildActivities({ ...parts.build, unpacked: parts.unpacked, manifests: parts.manifests, kustomization }),
     ),
     ...apply,
-    async applyManifests(input: Parameters<typeof apply.applyManifests>[0]) {
-      const applied = await apply.applyManifests(input);
-      const object = await kustomization(input.kustomization);
-      return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)) };
-    },
+    applyManifests,
+    rollbackManifests: applyManifests,
     async finalizeKustomization(input: Parameters<typeof apply.finalizeKustomization>[0]) {
       const object = await kustomization(input.kustomization);
       const finalized = await apply.finalizeKustomization(input);

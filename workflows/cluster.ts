@@ -13,7 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { ensureSignal, type ReconciledRef, wakeSignal, workflowIdOf, type workflowKinds } from './messages.ts';
-import type { ObjectInput } from './reconcile-loop.ts';
+import type { ObjectInput } from './reconciled-kind.ts';
 import { searchAttributes } from './search-attributes.ts';
 import { bridge } from './stages.ts';
 

@@ -4,7 +4,8 @@ import { CancellationScope } from '@temporalio/workflow';
 import type { SourceObservation } from '../activities/observe/observation.ts';
 import { obstacleFailure } from './decisions/obstacle.ts';
 import { backoffMs } from './decisions/timing.ts';
-import { type ObjectInput, type Pass, reconcileLoop } from './reconcile-loop.ts';
+import { reconcileLoop } from './reconcile-loop.ts';
+import type { ObjectInput, Pass } from './reconciled-kind.ts';
 import { quick, runStage } from './stages.ts';
 
 export async function gitRepository(input: ObjectInput): Promise<void> {

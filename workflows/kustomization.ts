@@ -1,16 +1,13 @@
 // A Kustomization: fetch the source's artifact, build the manifests, apply them, prune what is gone, wait for health,
-// report (contract 2.1). Each stage is one activity; what is provably in place already is not done again.
-import { ApplicationFailure, CancellationScope } from '@temporalio/workflow';
-import type { KustomizationObservation } from '../activities/observe/observation.ts';
+// report (contract 2.1). Each stage is one activity; what is provably in place already is not done again. A new revision
+// that fails is rolled back where the object asks for it, and held.
+import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
+import type { HealthyManifests, KustomizationObservation } from '../activities/observe/observation.ts';
 import { obstacleFailure } from './decisions/obstacle.ts';
-import {
-  type ObjectInput,
-  type Pass,
-  type ReconciledKind,
-  reconcileLoop,
-  type ReconcileOutcome,
-} from './reconcile-loop.ts';
 import type { ReconciledRef } from './messages.ts';
+import { reconcileLoop } from './reconcile-loop.ts';
+import type { ObjectInput, Pass, ReconciledKind, ReconcileOutcome, StageFailure } from './reconciled-kind.ts';
+import { stageFailureOf } from './stage-failure.ts';
 import { longStage, quick, runStage, shortStage, waitForHealth } from './stages.ts';
 
 /** Up to so many objects are applied in place: it takes milliseconds. A larger set is an activity with heartbeats. */
@@ -23,9 +20,86 @@ export async function kustomization(input: ObjectInput): Promise<void> {
   let owed: { inventoryKey: string } | undefined;
   /** What the reconcile under way has built, for the history of one that fails. */
   let manifestsDigest: string | undefined;
-
   /** What it depended on, once it is being deleted. */
   let dependencies: ReconciledRef[] = [];
+
+  /** Enters a phase; what it gives back makes the phase visible in the status (contract 2.1, step 6). */
+  const enter = (pass: KustomizationPass, message: string): (() => Promise<void>) => {
+    pass.phase(message);
+    return () => quick.reportProgress({ ref: pass.ref, message });
+  };
+
+  /** Applies manifests, prunes what they have not, and waits for health. */
+  const putInPlace = async (pass: KustomizationPass, manifests: HealthyManifests, isRollback = false) => {
+    const { ref, observation: o } = pass;
+    const { revision, count } = manifests;
+    const subject = { kustomization: ref, generation: o.generation };
+
+    const onLongApply = enter(pass, `Detecting drift for revision ${revision}`);
+    const toApply = {
+      ...subject,
+      revision,
+      manifestsDigest: manifests.manifestsDigest,
+      isForced: o.isForced,
+      timeoutMs: o.timeoutMs,
+    };
+    const applied = isRollback
+      ? await runStage('rollbackManifests', `to ${revision}`, toApply)
+      : count <= smallSet
+        ? await shortStage('applyManifests', toApply, onLongApply)
+        : await longStage('applyManifests', toApply, onLongApply);
+    owed = { inventoryKey: applied.unprunedKey ?? applied.inventoryKey };
+
+    enter(pass, 'Pruning what is gone from the source');
+    const pruned =
+      applied.staleCount > 0
+        ? await runStage('pruneInventory', `${applied.staleCount} stale`, {
+            kustomization: ref,
+            inventoryKey: applied.inventoryKey,
+            timeoutMs: o.timeoutMs,
+          })
+        : undefined;
+
+    if (pruned) owed = pruned;
+    if (pruned && pruned.errors.length > 0) {
+      throw ApplicationFailure.nonRetryable(pruned.errors.join('\n'), 'PruneFailed');
+    }
+
+    const onLongWait = enter(pass, `Running health checks for revision ${revision}`);
+    const toWaitFor = { ...subject, revision, inventoryKey: applied.inventoryKey, timeoutMs: o.timeoutMs };
+    const health = applied.isHealthy ? undefined : await waitForHealth(toWaitFor, onLongWait);
+    owed = undefined;
+    return { manifestsDigest: manifests.manifestsDigest, applied, pruned, health };
+  };
+
+  /** Goes back to healthy manifests, and reports what has failed (if it was no person's word) and what is held. */
+  const rollBack = async (
+    pass: KustomizationPass,
+    target: HealthyManifests,
+    failed?: StageFailure,
+  ): Promise<ReconcileOutcome> => {
+    pass.phase(`Rolling back to revision ${target.revision}`);
+    const failedDigest = manifestsDigest;
+    const results = await putInPlace(pass, target, true);
+    return await quick.reportRollback({ ...reportOf(pass), ...results, target, failed, failedDigest });
+  };
+
+  /** After a failure: back to the last healthy manifests, where that is asked for and there are some. */
+  const remediate = async (pass: KustomizationPass, error: unknown): Promise<ReconcileOutcome> => {
+    if (isCancellation(error) || !pass.observation.isRollbackEnabled || !manifestsDigest) throw error;
+    const failed = stageFailureOf(error);
+    if (failed.reason !== 'ReconciliationFailed' && failed.reason !== 'HealthCheckFailed') throw error;
+    const target = await quick.findRollbackTarget({ kustomization: pass.ref, failedDigest: manifestsDigest });
+    if (!target) throw error;
+    try {
+      return await rollBack(pass, target, failed);
+    } catch (rollbackError) {
+      if (isCancellation(rollbackError)) throw rollbackError;
+      const { reason, message } = stageFailureOf(rollbackError);
+      const told = `${failed.message}; the rollback to revision ${target.revision} failed as well (${reason}): ${message}`;
+      throw ApplicationFailure.nonRetryable(told, 'RollbackFailed');
+    }
+  };
 
   const kind: ReconciledKind<KustomizationObservation> = {
     async observe(ref, wakes) {
@@ -37,68 +111,39 @@ export async function kustomization(input: ObjectInput): Promise<void> {
     waitsFor: (observation) => observation.waitingFor ?? [],
     released: () => dependencies,
 
+    async checkRollback(ref, revision) {
+      await quick.findRollbackTarget({ kustomization: ref, revision });
+    },
+
     async reconcile(pass) {
       const { ref, observation: o } = pass;
       owed = undefined;
       manifestsDigest = undefined;
       if (!o.hasFinalizer) await quick.addFinalizer({ ref });
+      if (pass.trigger === 'rollback') {
+        const asked = pass.wakes.findLast(({ type }) => type === 'rollback')?.subject;
+        const target = await quick.findRollbackTarget({ kustomization: ref, revision: asked || undefined });
+        if (target) return await rollBack(pass, target);
+      }
+      if (o.held) return await report(pass, await putInPlace(pass, o.held));
       if (o.obstacle) throw obstacleFailure(o.obstacle);
       if (!o.artifact) throw new Error('observation without obstacle has an artifact');
       const { artifact } = o;
+      const { revision } = artifact;
       const subject = { kustomization: ref, generation: o.generation };
 
-      /** Enters a phase; what it gives back makes the phase visible in the status (contract 2.1, step 6). */
-      const enter = (message: string): (() => Promise<void>) => {
-        pass.phase(message);
-        return () => quick.reportProgress({ ref, message });
-      };
-
-      const onLongFetch = enter(`Fetching manifests for revision ${artifact.revision}`);
+      const onLongFetch = enter(pass, `Fetching manifests for revision ${revision}`);
       if (!o.isUnpacked) await shortStage('fetchArtifact', { artifact }, onLongFetch);
 
-      const onLongBuild = enter(`Building manifests for revision ${artifact.revision}`);
+      const onLongBuild = enter(pass, `Building manifests for revision ${revision}`);
       const built = o.built ?? (await shortStage('buildManifests', { ...subject, artifact }, onLongBuild));
       manifestsDigest = built.manifestsDigest;
 
-      const onLongApply = enter(`Detecting drift for revision ${artifact.revision}`);
-      const toApply = {
-        ...subject,
-        revision: artifact.revision,
-        manifestsDigest: built.manifestsDigest,
-        isForced: o.isForced,
-        timeoutMs: o.timeoutMs,
-      };
-      const applied =
-        built.count <= smallSet
-          ? await shortStage('applyManifests', toApply, onLongApply)
-          : await longStage('applyManifests', toApply, onLongApply);
-      owed = { inventoryKey: applied.unprunedKey ?? applied.inventoryKey };
-
-      enter('Pruning what is gone from the source');
-      const pruned =
-        applied.staleCount > 0
-          ? await runStage('pruneInventory', `${applied.staleCount} stale`, {
-              kustomization: ref,
-              inventoryKey: applied.inventoryKey,
-              timeoutMs: o.timeoutMs,
-            })
-          : undefined;
-
-      if (pruned) owed = pruned;
-      if (pruned && pruned.errors.length > 0) {
-        throw ApplicationFailure.nonRetryable(pruned.errors.join('\n'), 'PruneFailed');
+      try {
+        return await report(pass, await putInPlace(pass, { ...built, revision }));
+      } catch (error) {
+        return await remediate(pass, error);
       }
-
-      const onLongWait = enter(`Running health checks for revision ${artifact.revision}`);
-      const toWaitFor = {
-        ...subject,
-        revision: artifact.revision,
-        inventoryKey: applied.inventoryKey,
-        timeoutMs: o.timeoutMs,
-      };
-      const health = applied.isHealthy ? undefined : await waitForHealth(toWaitFor, onLongWait);
-      owed = undefined;
-      return await report(pass, { manifestsDigest: built.manifestsDigest, applied, pruned, health });
     },
 
     acknowledge: (pass) => report(pass, { manifestsDigest: pass.observation.built?.manifestsDigest }),
@@ -140,6 +185,7 @@ function reportOf(pass: KustomizationPass) {
     trigger,
     startedAtMs,
     lostFights,
+    ...(o.held ? { isHeld: true } : {}),
   };
 }
 

@@ -34,11 +34,20 @@ export function clusterWorkflowId(cluster: string): string {
 }
 
 /** Why a workflow is woken. Reasons carry no state: a pass observes everything again (level-triggered). */
-export type WakeType = 'created' | 'spec' | 'request' | 'artifact' | 'drift' | 'dependency' | 'deleted' | 'resync';
+export type WakeType =
+  | 'created'
+  | 'spec'
+  | 'request'
+  | 'artifact'
+  | 'drift'
+  | 'dependency'
+  | 'deleted'
+  | 'resync'
+  | 'rollback';
 
 export interface WakeReason {
   type: WakeType;
-  /** The object concerned, e.g. `Service/apps/web` for drift. */
+  /** The object concerned, e.g. `Service/apps/web` for drift; the revision to go back to for rollback. */
   subject?: string;
   /** Drift only: the field manager that wrote. */
   manager?: string;
@@ -74,6 +83,17 @@ export interface ReconcileResult {
 /** Asks for a reconcile, as `flux reconcile` does, and returns its result. Refused while the object is suspended. */
 export const reconcileUpdate = defineUpdate<ReconcileResult>('reconcile');
 
+/**
+ * Goes back to a healthy revision, by default to the last one that was healthy before what is in place, and holds the
+ * source's revision until a newer one appears or a reconcile is requested. Refused while the object is suspended, for a
+ * kind that cannot, and for a revision that is not kept.
+ */
+export const rollbackUpdate = defineUpdate<ReconcileResult, [RollbackRequest]>('rollback');
+export interface RollbackRequest {
+  /** As the status names it, or a unique part of it. */
+  revision?: string;
+}
+
 /** What the workflow is doing now. */
 export interface WorkflowStatus {
   phase: string;
@@ -85,7 +105,7 @@ export interface WorkflowStatus {
 export const statusQuery = defineQuery<WorkflowStatus>('status');
 
 /** How a reconcile ended. */
-export type RunOutcome = 'Succeeded' | 'Failed' | 'Stalled' | 'Superseded' | 'Unchanged';
+export type RunOutcome = 'Succeeded' | 'Failed' | 'Stalled' | 'Superseded' | 'Unchanged' | 'RolledBack';
 
 /** One reconcile as the history tells it: the workflow's memo `run`. Small by design; lines are cut. */
 export interface RunRecord {

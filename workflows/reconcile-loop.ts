@@ -1,7 +1,6 @@
 // The one loop that every kind shares: wake, observe, decide, act, wait, roll over. A kind brings its observation and
 // its stages; everything about signals, timers, superseding, retries and continue-as-new is here, once.
 import {
-  ActivityFailure,
   allHandlersFinished,
   ApplicationFailure,
   CancellationScope,
@@ -12,7 +11,6 @@ import {
   log,
   setCurrentDetails,
   setHandler,
-  TimeoutFailure,
   upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
@@ -30,6 +28,8 @@ import {
   type ReconcileResult,
   reconcileUpdate,
   resumeSignal,
+  type RollbackRequest,
+  rollbackUpdate,
   type RunRecord,
   statusQuery,
   suspendSignal,
@@ -37,7 +37,9 @@ import {
   wakeSignal,
   workflowIdOf,
 } from './messages.ts';
+import type { ObjectInput, Pass, ReconciledKind, ReconcileOutcome } from './reconciled-kind.ts';
 import { searchAttributes } from './search-attributes.ts';
+import { isTimeout, stageFailureOf } from './stage-failure.ts';
 import { quick } from './stages.ts';
 
 /**
@@ -48,66 +50,6 @@ const rollOverAfterMs = { minimum: 5_000, spread: 5_000 };
 /** Lines of a change set that the run's memo keeps. */
 const recordedLines = 20;
 const finalizeAgainAfterMs = 10_000;
-
-/** What a stage sequence gives when it ended well. */
-export interface ReconcileOutcome {
-  isUnchanged: boolean;
-  reason: string;
-  message: string;
-  revision?: string;
-  changes?: Record<string, number>;
-  changed?: string[];
-}
-
-/** What a kind's failure report gives back: how the loop goes on. */
-export interface FailureVerdict {
-  isStalled: boolean;
-  retryInMs: number;
-}
-
-/** A failed reconcile as it reaches the report: the reason is one of the table, the message is a person's. */
-export interface StageFailure {
-  reason: string;
-  message: string;
-  /** When the failure itself knows when to try again (a dependency, a missing artifact). */
-  retryInMs?: number;
-}
-
-/** A pass in progress: what was seen, why, and which drift was given up. */
-export interface Pass<O extends Observation> {
-  ref: ReconciledRef;
-  observation: O;
-  trigger: Trigger;
-  failures: number;
-  startedAtMs: number;
-  lostFights: DriftRound[];
-  /** Says what is being done, for the UI and the status query. */
-  phase(text: string): void;
-}
-
-/** What a kind brings. Stages throw ApplicationFailures whose type is the reason. */
-export interface ReconciledKind<O extends Observation> {
-  observe(ref: ReconciledRef, wakes: WakeReason[]): Promise<O>;
-  /** Runs the stages and reports success. */
-  reconcile(pass: Pass<O>): Promise<ReconcileOutcome>;
-  /** All is in place: reports it without running a stage. */
-  acknowledge(pass: Pass<O>): Promise<ReconcileOutcome>;
-  reportFailure(pass: Pass<O>, failed: StageFailure): Promise<FailureVerdict>;
-  /** Work that a superseded reconcile owes, e.g. recording what it had applied. */
-  settleSuperseded(pass: Pass<O>): Promise<void>;
-  finalize(ref: ReconciledRef, observation: O): Promise<void>;
-  /** The workflows of what it waits for; they are asked to tell when it may go on. */
-  waitsFor?(observation: O): ReconciledRef[];
-  /** Once the object is gone: those that may have waited for that. */
-  released?(): ReconciledRef[];
-}
-
-/** Input of every object workflow; `carried` comes from the run before. */
-export interface ObjectInput {
-  ref: ReconciledRef;
-  wakes?: WakeReason[];
-  carried?: { cursor: Cursor; drift: DriftRound[]; dependants?: ReconciledRef[] };
-}
 
 export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<O>, input: ObjectInput): Promise<void> {
   const { ref } = input;
@@ -151,29 +93,40 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     lastRun,
     suspended: isSuspended,
   }));
+  /** Wakes for a reason, and gives the result of the reconcile that this brings. */
+  const reconciledFor = async (reason: WakeReason): Promise<ReconcileResult> => {
+    wakes = mergeWakes(wakes, [reason]);
+    // Any pass that starts from now on sees this reason, or a newer one that stands for it.
+    const passesBefore = passesStarted;
+    await condition(() => isEnding || (passesEnded > passesBefore && lastRun?.outcome !== 'Superseded'));
+    if (isEnding) throw ApplicationFailure.nonRetryable(`${ref.kind} "${ref.namespace}/${ref.name}" was deleted`);
+    const { outcome = 'Unchanged', reason: told = '', message = '', revision } = lastRun ?? {};
+    return { outcome, reason: told, message, revision };
+  };
+  const refuseSuspended = (): void => {
+    if (!isSuspended) return;
+    throw ApplicationFailure.nonRetryable(`${ref.kind} "${ref.namespace}/${ref.name}" is suspended: resume it first`);
+  };
   setHandler(
     reconcileUpdate,
-    async (): Promise<ReconcileResult> => {
-      const request = new Date(Date.now()).toISOString();
-      await quick.requestReconcile({ ref, request });
-      wakes = mergeWakes(wakes, [{ type: 'request' }]);
-      // Any pass that starts from now on sees this request, or a newer one that stands for it.
-      const passesBefore = passesStarted;
-      await condition(() => isEnding || (passesEnded > passesBefore && lastRun?.outcome !== 'Superseded'));
-      if (isEnding) throw ApplicationFailure.nonRetryable(`${ref.kind} "${ref.namespace}/${ref.name}" was deleted`);
-      const { outcome = 'Unchanged', reason = '', message = '', revision } = lastRun ?? {};
-      return { outcome, reason, message, revision };
+    async () => {
+      await quick.requestReconcile({ ref, request: new Date(Date.now()).toISOString() });
+      return await reconciledFor({ type: 'request' });
     },
-    {
-      validator: () => {
-        if (isSuspended) {
-          throw ApplicationFailure.nonRetryable(
-            `${ref.kind} "${ref.namespace}/${ref.name}" is suspended: resume it first`,
-          );
-        }
-      },
-    },
+    { validator: refuseSuspended },
   );
+  if (kind.checkRollback) {
+    const { checkRollback } = kind;
+    setHandler<ReconcileResult, [RollbackRequest]>(
+      rollbackUpdate,
+      async (request?: RollbackRequest) => {
+        const revision = request?.revision;
+        await checkRollback(ref, revision);
+        return await reconciledFor({ type: 'rollback', subject: revision ?? '' });
+      },
+      { validator: refuseSuspended },
+    );
+  }
 
   /** Closes this run: a reconcile's history ends with its result, the next one starts in a run of its own. */
   const rollOver = async (): Promise<never> => {
@@ -273,7 +226,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         dueAtMs: Date.now() + withJitter(o.intervalMs, Math.random()),
       };
       const run = {
-        ...told(result.isUnchanged ? 'Unchanged' : 'Succeeded', result.reason, result.message),
+        ...told(outcomeOf(result), result.reason, result.message),
         revision: result.revision ?? o.revision,
         changes: result.changes,
         changed: result.changed?.slice(0, recordedLines),
@@ -341,6 +294,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
       ref,
       observation,
       trigger,
+      wakes: taken,
       failures: cursor.failures,
       startedAtMs: nowMs,
       lostFights: lostFights(drift, nowMs),
@@ -413,19 +367,7 @@ async function tell<Args extends unknown[]>(
   }
 }
 
-/** A cancelled stage whose worker died meanwhile ends with its time-out. */
-function isTimeout(error: unknown): boolean {
-  return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure;
-}
-
-/** What a thrown stage failure says; anything that is no ApplicationFailure of ours is told as it is. */
-function stageFailureOf(error: unknown): StageFailure {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) {
-    const details = (cause.details?.[0] ?? {}) as { retryInMs?: number };
-    return { reason: cause.type ?? 'ReconciliationFailed', message: cause.message, retryInMs: details.retryInMs };
-  }
-  const timedOut = cause instanceof Error ? cause.message : String(cause);
-  const stage = error instanceof ActivityFailure ? `stage ${error.activityType}: ` : '';
-  return { reason: 'ReconciliationFailed', message: `${stage}${timedOut}` };
+function outcomeOf({ isRolledBack, isUnchanged }: ReconcileOutcome): RunRecord['outcome'] {
+  if (isRolledBack) return 'RolledBack';
+  return isUnchanged ? 'Unchanged' : 'Succeeded';
 }

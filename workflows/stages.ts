@@ -18,7 +18,11 @@ import type { SourceReportActivities } from '../activities/status/report-source.
 import type { ObjectActivities } from '../activities/status/status-activities.ts';
 import { watchTaskQueue } from './task-queues.ts';
 
-type QuickActivities = ObserveActivities & ObjectActivities & KustomizationReportActivities & SourceReportActivities;
+type QuickActivities = ObserveActivities &
+  ObjectActivities &
+  KustomizationReportActivities &
+  SourceReportActivities &
+  Pick<ApplyActivities, 'findRollbackTarget'>;
 
 /**
  * Steps of milliseconds that only read memory or patch one status: local activities. They are tried until they succeed,
@@ -31,10 +35,13 @@ export const quick = proxyLocalActivities<QuickActivities>({
 });
 
 /** Apply, as the worker composes it: with what the caches say of health at its end. */
+type Apply = (
+  input: Parameters<ApplyActivities['applyManifests']>[0],
+) => Promise<Awaited<ReturnType<ApplyActivities['applyManifests']>> & { isHealthy: boolean }>;
 type AppliedActivities = Omit<ApplyActivities, 'applyManifests'> & {
-  applyManifests(
-    input: Parameters<ApplyActivities['applyManifests']>[0],
-  ): Promise<Awaited<ReturnType<ApplyActivities['applyManifests']>> & { isHealthy: boolean }>;
+  applyManifests: Apply;
+  /** The same under its own name, so that a rollback can be seen for what it is. */
+  rollbackManifests: Apply;
 };
 
 type Stages = SourceActivities & ArtifactActivities & BuildActivities & AppliedActivities;

@@ -9,6 +9,7 @@ import {
   type KubeObject,
   type NamespacedName,
 } from '../../k8s/object.ts';
+import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import { parseDuration } from '../../k8s/duration.ts';
 import type { ArtifactStore } from '../artifact/artifact.ts';
 import { failure, messageOf } from '../errors.ts';
@@ -22,6 +23,7 @@ import { createApplyJournals } from './journal.ts';
 import type { ApplyMemory } from './memory.ts';
 import { awaitGone, pruneInventory, staleEntries } from './prune.ts';
 import { joinErrors } from './refusals.ts';
+import { type HealthyRevision, healthyRevisions, lastHealthyRevision, noRollbackTarget } from './rollback-target.ts';
 import { type ApplyTarget, explainRefusal, openTarget, openTargetForDeletion, type TargetOf } from './target.ts';
 
 export interface ApplyActivitiesDeps {
@@ -65,6 +67,19 @@ export interface ApplyManifestsOutput {
   waitForCount: number;
   takenOver: Array<{ subject: string; from: string }>;
   drifted: string[];
+}
+
+export interface FindRollbackTargetInput {
+  kustomization: NamespacedName;
+  /** The manifests that have just failed. */
+  failedDigest?: string;
+  /** The revision that a person has named. */
+  revision?: string;
+}
+
+/** Healthy manifests that the artifact store has. */
+export interface RollbackTarget extends HealthyRevision {
+  count: number;
 }
 
 export interface PruneInventoryInput {
@@ -159,6 +174,23 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
         end();
         target.release?.();
       }
+    },
+
+    /**
+     * What a rollback would go back to: after a failure (`failedDigest`) the last healthy revision, by hand the one before
+     * the present, or the one that is named. Undefined after a failure when there is none; by hand that is RollbackFailed.
+     */
+    async findRollbackTarget(input: FindRollbackTargetInput): Promise<RollbackTarget | undefined> {
+      const object = (await mustFind(deps, input.kustomization)) as Kustomization;
+      const { failedDigest, revision } = input;
+      const found =
+        failedDigest === undefined ? healthyRevisions(object, revision) : [lastHealthyRevision(object, failedDigest)];
+      for (const target of found) {
+        const objects = target && (await deps.manifests(target.manifestsDigest).catch(() => undefined));
+        if (target && objects) return { ...target, count: objects.length };
+      }
+      if (failedDigest === undefined) throw noRollbackTarget(object, revision);
+      return undefined;
     },
 
     /** Deletes what was applied before and the new inventory has not. Errors are values: the survivors stay listed. */

@@ -105,7 +105,9 @@ async function keyOf(scene: Scene): Promise<string | undefined> {
 const from = (kind: ReferencedKind, name: string, optional = false) => ({ kind, name, optional });
 const inline = { postBuild: { substitute: { text: 'a', other: 'b' } } };
 const referring: Scene = {
-  postBuild: { substituteFrom: [from('ConfigMap', 'settings'), from('Secret', 'login'), from('Secret', 'extra', true)] },
+  postBuild: {
+    substituteFrom: [from('ConfigMap', 'settings'), from('Secret', 'login'), from('Secret', 'extra', true)],
+  },
   cluster: { 'ConfigMap/apps/settings': { text: 'a' }, 'Secret/apps/login': { password: 'hunter2' } },
 };
 const withData = (changed: Cluster): Scene => ({ ...referring, cluster: { ...referring.cluster, ...changed } });
@@ -135,7 +137,11 @@ describe('the build key does not change with', () => {
     ['strictness where nothing is substituted', {}, { strictSubstitution: false }],
     ['the order of variables', inline, { postBuild: { substitute: { other: 'b', text: 'a' } } }],
     ['newlines in a value', inline, { postBuild: { substitute: { text: 'a\n', other: '\nb' } } }],
-    ['the strategy where there are variables', inline, { postBuild: { ...inline.postBuild, substituteStrategy: 'Always' } }],
+    [
+      'the strategy where there are variables',
+      inline,
+      { postBuild: { ...inline.postBuild, substituteStrategy: 'Always' } },
+    ],
     [
       'where a value comes from',
       inline,
@@ -144,13 +150,17 @@ describe('the build key does not change with', () => {
         cluster: { 'Secret/apps/login': { text: 'a', other: 'hidden by the inline one' } },
       },
     ],
-    ['labels and versions of the objects', referring, { ...referring, metadata: { labels: { a: 'b' }, resourceVersion: '9' } }],
+    [
+      'labels and versions of the objects',
+      referring,
+      { ...referring, metadata: { labels: { a: 'b' }, resourceVersion: '9' } },
+    ],
     ['the same Secret in another namespace', referring, withData({ 'Secret/other/login': { password: 'x' } })],
   ])('%s', async (_, before, after) => {
     expect(await keyOf(after)).toBe(await keyOf(before));
   });
 
-  test('the years: what was stored before there were variables is still found', async () => {
+  test('the engine: what was stored before there were variables is still found', async () => {
     expect(await keyOf({})).toBe('14bdd4ad01fab48bf24f1dee917b273c8580fa0490aebcd378fb27bc07894d83');
   });
 });

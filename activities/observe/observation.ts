@@ -27,6 +27,14 @@ export interface BuiltRef {
   buildKey?: string;
 }
 
+/** Manifests that were applied and became healthy, and that are kept. */
+export interface HealthyManifests {
+  manifestsDigest: string;
+  /** Objects in them. */
+  count: number;
+  revision: string;
+}
+
 export interface KustomizationObservation extends Observation {
   /** Why no reconcile can succeed now. */
   obstacle?: Obstacle;
@@ -34,6 +42,10 @@ export interface KustomizationObservation extends Observation {
   /** The artifact is in this worker's cache of unpacked ones. */
   isUnpacked: boolean;
   built?: BuiltRef;
+  /** What was rolled back to, while the source's revision is held. */
+  held?: HealthyManifests;
+  /** A new revision that fails is to be rolled back (annotation `continuo.dev/rollback`). */
+  isRollbackEnabled?: boolean;
   /** Dependencies that are not ready and whose workflows can say when they are. */
   waitingFor?: ReconciledRef[];
   /** When it is being deleted: what it depended on, and is told once it is gone. */

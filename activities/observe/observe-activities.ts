@@ -1,6 +1,6 @@
 // Observe: what is there now of an object, its source and what it applied. Reads memory only; no request is sent.
 import type { WakeReason } from '../../workflows/messages.ts';
-import { forceAtAnnotation, requestedAtAnnotation } from '../../k8s/api/annotations.ts';
+import { forceAtAnnotation, requestedAtAnnotation, rollbackAnnotation } from '../../k8s/api/annotations.ts';
 import { fluxFinalizer } from '../../k8s/api/definition.ts';
 import type { GitRepository } from '../../k8s/api/git-repository.ts';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
@@ -11,6 +11,7 @@ import { referencedKinds, type WatchedReferences } from '../../k8s/referenced-ob
 import type { Observation } from '../../workflows/decisions/decide.ts';
 import type { UnpackedArtifact, UnpackedArtifacts } from '../artifact/artifact.ts';
 import type { BuiltRef, KustomizationObservation, SourceObservation } from './observation.ts';
+import { heldManifests } from './held-manifests.ts';
 import { sourceOf } from './source-of.ts';
 import {
   type FindReadyInput,
@@ -85,6 +86,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
         appliedRevision: status?.lastAppliedRevision,
         isUnpacked: false,
         isForced: isForceRequested(object),
+        ...(object.metadata.annotations?.[rollbackAnnotation] === 'enabled' ? { isRollbackEnabled: true } : {}),
         timeoutMs: kustomizationTimeoutMs(object),
       };
       if (common.isDeleting) return { ...common, ...teardownOf(object, deps.objects) };
@@ -102,6 +104,18 @@ export function createObserveActivities(deps: ObserveDependencies) {
       const source = await sourceOf(object, deps);
       if ('reason' in source) return { ...common, obstacle: source };
       if ('awaitMs' in source) return { ...common, ...source };
+      const held = heldManifests(object, source.revision);
+      if (held) {
+        return {
+          ...common,
+          artifact: source,
+          revision: source.revision,
+          appliedRevision: source.revision,
+          isStalled: false, // what is held is kept in sync all the same
+          held,
+          isSettled: (await deps.isInSync(object, held.manifestsDigest)) && (await deps.isHealthy(object)),
+        };
+      }
       const waiting = await waitingOf(object, source, deps);
       if (waiting) return { ...common, artifact: source, revision: source.revision, ...waiting };
 

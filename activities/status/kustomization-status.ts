@@ -9,6 +9,9 @@ import { type ConditionWish, failureWishes, withConditions } from './conditions.
 /** The condition that names another manager which keeps writing what Continuo corrects. Not one of Flux's. */
 export const driftConflictCondition = 'DriftConflict';
 
+/** Says that a rollback was made, and of what; while it is True the source's revision is held. As for a HelmRelease. */
+export const remediatedCondition = 'Remediated';
+
 /** Newest history entries that the status keeps (contract 1.8). */
 const historyLimit = 5;
 
@@ -38,7 +41,7 @@ export function statusAfterSuccess(
     ...(hasHealthChecks ? [healthyWish(status, result.health)] : []),
     ...conflictWishes(context.lostFights),
   ];
-  const removed = ['Reconciling', 'Stalled', 'Healthy', driftConflictCondition];
+  const removed = ['Reconciling', 'Stalled', 'Healthy', remediatedCondition, driftConflictCondition];
   return {
     ...status,
     conditions: withConditions(status.conditions, wishes, removed, context.generation, context.now),
@@ -54,7 +57,7 @@ export function statusAfterSuccess(
 export function statusAfterFailure(
   object: Kustomization,
   context: ReportContext,
-  failed: { reason: string; message: string; isStalled: boolean; inventory?: InventoryEntry[] },
+  failed: { reason: string; message: string; isStalled: boolean; isHeld?: boolean; inventory?: InventoryEntry[] },
 ): KustomizationStatus {
   const status = object.status ?? {};
   const wishes = [
@@ -64,6 +67,11 @@ export function statusAfterFailure(
   if (failed.reason === 'HealthCheckFailed') {
     wishes.push({ type: 'Healthy', status: 'False', reason: failed.reason, message: failed.message });
   }
+  if (failed.reason === 'RollbackFailed') {
+    wishes.push({ type: remediatedCondition, status: 'False', reason: failed.reason, message: failed.message });
+  }
+  // What is held stays so until another revision was really tried.
+  const isHoldOver = context.revision !== undefined && !failed.isHeld && failed.reason !== 'RollbackFailed';
   // Contract 1.0: a Kustomization's observedGeneration moves only with Ready=True or InvalidCELExpression.
   const isObserved = failed.reason === 'InvalidCELExpression';
   return {
@@ -71,7 +79,11 @@ export function statusAfterFailure(
     conditions: withConditions(
       status.conditions,
       wishes,
-      failed.isStalled ? ['Reconciling', driftConflictCondition] : ['Stalled', driftConflictCondition],
+      [
+        failed.isStalled ? 'Reconciling' : 'Stalled',
+        driftConflictCondition,
+        ...(isHoldOver ? [remediatedCondition] : []),
+      ],
       context.generation,
       context.now,
     ),
@@ -81,6 +93,58 @@ export function statusAfterFailure(
     ...(failed.inventory ? { inventory: { entries: failed.inventory } } : {}),
     history: context.manifestsDigest ? withHistory(status.history, context, failed.reason) : status.history,
   };
+}
+
+/**
+ * After a rollback: Ready says what has failed and Stalled that nothing more is tried; by a person's word both are fine.
+ * Remediated holds the source's revision.
+ */
+export function statusAfterRollback(
+  object: Kustomization,
+  context: ReportContext,
+  result: {
+    target: { revision: string; manifestsDigest: string };
+    failed?: { reason: string; message: string };
+    failedDigest?: string;
+    inventory?: InventoryEntry[];
+  },
+): KustomizationStatus {
+  const status = object.status ?? {};
+  const { target, failed, failedDigest } = result;
+  const held = rollbackMessage(target.revision, context.revision ?? '');
+  const reason = 'RollbackSucceeded';
+  const message = failed ? `${held}. What failed: ${failed.message}` : held;
+  const wishes: ConditionWish[] = [
+    ...(failed
+      ? failureWishes(failed.reason, message, true)
+      : [{ type: 'Ready', status: 'True', reason, message } satisfies ConditionWish]),
+    { type: remediatedCondition, status: 'True', reason, message: held },
+    ...conflictWishes(context.lostFights),
+  ];
+  const removed = ['Reconciling', 'Stalled', 'Healthy', driftConflictCondition];
+  const withFailure =
+    failed && failedDigest
+      ? withHistory(status.history, { ...context, manifestsDigest: failedDigest }, failed.reason)
+      : status.history;
+  return {
+    ...status,
+    conditions: withConditions(status.conditions, wishes, removed, context.generation, context.now),
+    observedGeneration: context.generation,
+    ...handled(context),
+    lastAppliedRevision: target.revision,
+    lastAttemptedRevision: context.revision ?? status.lastAttemptedRevision,
+    ...(result.inventory ? { inventory: { entries: result.inventory } } : {}),
+    history: withHistory(
+      withFailure,
+      { ...context, revision: target.revision, manifestsDigest: target.manifestsDigest },
+      'ReconciliationSucceeded',
+    ),
+  };
+}
+
+/** What is in place, what is held, and what lifts that. */
+export function rollbackMessage(target: string, held: string): string {
+  return `rolled back to revision ${target}; revision ${held} is held until a newer one appears or a reconcile is requested`;
 }
 
 function healthyWish(status: KustomizationStatus, health: { durationMs: number } | undefined): ConditionWish {

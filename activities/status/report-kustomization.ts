@@ -4,10 +4,15 @@ import { formatDuration, parseDuration } from '../../k8s/duration.ts';
 import type { InventoryEntry } from '../../k8s/object.ts';
 import type { DriftRound } from '../../workflows/decisions/drift-fight.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
-import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workflows/reconcile-loop.ts';
+import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workflows/reconciled-kind.ts';
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
-import { statusAfterFailure, statusAfterSuccess } from './kustomization-status.ts';
+import {
+  rollbackMessage,
+  statusAfterFailure,
+  statusAfterRollback,
+  statusAfterSuccess,
+} from './kustomization-status.ts';
 import { isoSeconds, type ObjectWriter } from './status-activities.ts';
 
 /** What the changing stages say of what they did. */
@@ -26,6 +31,8 @@ interface ReportInput {
   startedAtMs: number;
   lostFights: DriftRound[];
   manifestsDigest?: string;
+  /** The source's revision is held; what was rolled back to is kept in place. */
+  isHeld?: boolean;
 }
 
 export interface KustomizationReport extends ReportInput {
@@ -79,11 +86,11 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
       const now = Date.now();
       const durationMs = now - input.startedAtMs;
       const inventoryKey = input.pruned?.inventoryKey ?? input.applied?.inventoryKey;
-      const next = statusAfterSuccess(
-        object,
-        { ...input, durationMs, now: isoSeconds(now) },
-        { inventory: inventoryKey ? await readInventory(inventoryKey) : undefined, health: input.health },
-      );
+      const inventory = inventoryKey ? await readInventory(inventoryKey) : undefined;
+      const context = { ...input, durationMs, now: isoSeconds(now) };
+      const next = input.isHeld
+        ? { ...object.status, ...(inventory ? { inventory: { entries: inventory } } : {}) }
+        : statusAfterSuccess(object, context, { inventory, health: input.health });
       // A look that nobody asked for and that found all in place leaves no trace.
       const isQuiet = isUnchanged && !input.health && isUnasked(input) && isReadyWith(object, input);
       await writer.writeStatus(object, isQuiet ? { ...next, history: object.status?.history } : next);
@@ -138,6 +145,7 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
           reason: failed.reason,
           message: failed.message,
           isStalled,
+          isHeld: input.isHeld,
           inventory: await inventoryIfKept(input.inventoryKey),
         },
       );
@@ -146,6 +154,42 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
       const type = isWaiting ? 'Normal' : 'Warning';
       if (!input.isSourceMissing) tell({ ...object, status: next }, type, failed.reason, failed.message);
       return { isStalled, retryInMs };
+    },
+
+    async reportRollback(
+      input: KustomizationReport & {
+        target: { revision: string; manifestsDigest: string };
+        /** What it was that failed; absent for a rollback by hand. */
+        failed?: StageFailure;
+        failedDigest?: string;
+      },
+    ): Promise<ReconcileOutcome> {
+      const { target, failed } = input;
+      const message = rollbackMessage(target.revision, input.revision ?? '');
+      const changes = joinChanges(input.applied?.changes, input.pruned?.changes);
+      const outcome: ReconcileOutcome = {
+        isUnchanged: false,
+        isRolledBack: true,
+        reason: failed?.reason ?? 'RollbackSucceeded',
+        message: failed ? `${message}. What failed: ${failed.message}` : message,
+        revision: target.revision,
+        changes: changes.counts,
+        changed: changes.lines.slice(0, 20),
+      };
+      const object = await find(input.ref);
+      if (!object) return outcome;
+      const now = Date.now();
+      const next = statusAfterRollback(
+        object,
+        { ...input, durationMs: now - input.startedAtMs, now: isoSeconds(now) },
+        { ...input, inventory: await inventoryIfKept(input.pruned?.inventoryKey ?? input.applied?.inventoryKey) },
+      );
+      await writer.writeStatus(object, next);
+      const told = { ...object, status: next };
+      if (failed) tell(told, 'Warning', failed.reason, failed.message);
+      if (changes.lines.length > 0) tell(told, 'Normal', 'Progressing', changes.lines.join('\n'));
+      tell(told, failed ? 'Warning' : 'Normal', 'RollbackSucceeded', message);
+      return outcome;
     },
 
     /** What a superseded reconcile had applied belongs to the object all the same. */

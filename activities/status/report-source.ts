@@ -1,7 +1,7 @@
 // Report of a source's reconcile: status patch, events, retention of old artifacts.
 import type { GitRepository } from '../../k8s/api/git-repository.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
-import type { ReconcileOutcome, StageFailure } from '../../workflows/reconcile-loop.ts';
+import type { ReconcileOutcome, StageFailure } from '../../workflows/reconciled-kind.ts';
 import type { ArtifactStore } from '../artifact/artifact.ts';
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';

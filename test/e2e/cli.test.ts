@@ -1,8 +1,7 @@
 // The CLI as a person or a script uses it: a process, its output, its exit code, and what the cluster is like after.
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { workflowIdOf } from '../../workflows/messages.ts';
+import { type CliResult, startCli } from './cli-process.ts';
 import {
   configMap,
   conditionOf,
@@ -16,44 +15,9 @@ import {
   type TestRepository,
 } from './harness.ts';
 
-interface CliResult {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
-
-interface RunningCli {
-  result: Promise<CliResult>;
-  output(): string;
-  interrupt(): void;
-}
-
 const client = connectCluster();
 let namespace: string;
 let repository: TestRepository;
-
-function startCli(args: string[], environment: Record<string, string> = {}): RunningCli {
-  const main = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: inject('dataDir'),
-      KUBECONFIG: inject('kubeconfig'),
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      CONTINUO_UI_URL: 'http://ui.test',
-      ...environment,
-    },
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  const result = new Promise<CliResult>((done, fail) => {
-    child.once('error', fail);
-    child.once('close', (code) => done({ code, stdout, stderr }));
-  });
-  return { result, output: () => stdout + stderr, interrupt: () => child.kill('SIGINT') };
-}
 
 const cli = (...args: string[]): Promise<CliResult> => startCli(args).result;
 const inNamespace = (...args: string[]): Promise<CliResult> => cli(...args, '-n', namespace);

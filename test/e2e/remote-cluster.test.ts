@@ -120,10 +120,11 @@ test('waits for health there', async () => {
     return ready?.status === 'Unknown' && ready.message.includes('health checks');
   });
   // No controller runs there: the test is the controller.
+  const conditions = [{ type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable', message: '' }];
   const counts = { replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1 };
   await remote.client.patch(
     { group: 'apps', version: 'v1', kind: 'Deployment', namespace: scenario.namespace, name: 'web' },
-    { status: { observedGeneration: web.metadata.generation, ...counts } },
+    { status: { observedGeneration: web.metadata.generation, ...counts, conditions } },
     { type: 'merge', subresource: 'status' },
   );
   const applied = await scenario.applied(scenario.first);
@@ -149,7 +150,7 @@ test('acts as the account of its spec there, and heals once the account has its 
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'RoleBinding',
     metadata,
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'admin' },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'cluster-admin' },
     subjects: [{ kind: 'ServiceAccount', ...metadata }],
   });
   await scenario.applied(scenario.first);

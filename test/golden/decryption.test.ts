@@ -250,7 +250,7 @@ secretGenerator:
   });
 
   test('that kustomize cannot use is not quoted in the message', async () => {
-    const text = 'password: correct-horse\n';
+    const text = 'apiVersion: v1\nkind: Secret\nmetadata: {name: correct-horse}\n';
     const kustomization = 'resources: [a.yaml]\npatches: [{path: p.yaml}]\n';
     const files = { 'a.yaml': plainSecret, 'p.yaml': text, 'kustomization.yaml': kustomization };
     expect(() => fixture.kustomize(files, '.')).toThrow('correct-horse');

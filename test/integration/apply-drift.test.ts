@@ -129,3 +129,21 @@ test('knows nothing of objects that it has not applied', async () => {
   expect(classifyAppliedEvent({ type: 'ADDED', object: foreign }, memory)).toBeUndefined();
   stop();
 });
+
+test('tells nothing of owners that apply to another cluster, whatever the labels say', async () => {
+  const fixture = await createApplyFixture(client, caches);
+  const { namespace, owner, memory } = fixture;
+  const end = memory.begin(owner);
+  await fixture.apply([configMap(namespace, 'settings')]);
+  end();
+  const told: Record<string, string[]> = { here: [], elsewhere: [] };
+  const watches = Object.entries(told).map(([where, subjects]) =>
+    watchAppliedObjects({ memory, caches, isTarget: () => where === 'here' }, (change) => {
+      if (change.owner.name === owner.name) subjects.push(change.subject);
+    }),
+  );
+  await client.patch(refOf(configMap(namespace, 'settings')), { data: { key: 'b' } }, { type: 'merge' });
+  await eventually('the write to be told', () => told.here?.length);
+  expect(told).toEqual({ here: [`ConfigMap/${namespace}/settings`], elsewhere: [] });
+  for (const watch of watches) watch.stop();
+});

@@ -19,6 +19,8 @@ export interface ApiServer {
   client: KubeClient;
   /** Kills the server; etcd keeps what it held. */
   kill(): Promise<void>;
+  /** Stops and continues the server without its knowledge: connections stay open, and nothing answers. */
+  freeze(isFrozen: boolean): void;
   /** Starts it again and waits until it serves. */
   start(): Promise<void>;
   close(): Promise<void>;
@@ -58,6 +60,11 @@ export async function startApiServer(): Promise<ApiServer> {
     kubeconfig,
     client,
     kill: () => runner.stop(['kube-apiserver'], { isForced: true }),
+    freeze(isFrozen) {
+      const record = runner.running()['kube-apiserver'];
+      if (!record) throw new Error('the API server does not run');
+      process.kill(record.pid, isFrozen ? 'SIGSTOP' : 'SIGCONT');
+    },
     start: () => runner.start(apiserver),
     async close() {
       await client.close();

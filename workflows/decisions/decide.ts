@@ -43,7 +43,16 @@ export interface Cursor {
   dueAtMs?: number;
 }
 
-export type Trigger = 'created' | 'spec' | 'request' | 'revision' | 'dependency' | 'drift' | 'retry' | 'interval';
+export type Trigger =
+  | 'created'
+  | 'spec'
+  | 'request'
+  | 'revision'
+  | 'dependency'
+  | 'drift'
+  | 'retry'
+  | 'interval'
+  | 'rollback';
 
 export type Decision =
   | { do: 'finish' }
@@ -65,6 +74,8 @@ export function decide(o: Observation, cursor: Cursor, wakes: readonly WakeReaso
   const isRequested = o.requestedAt !== undefined && o.requestedAt !== o.handledRequest;
   if (o.isSuspended) return isRequested ? { do: 'echo' } : { do: 'wait' };
 
+  // A person's word, which needs neither source nor dependencies.
+  if (wakes.some((wake) => wake.type === 'rollback')) return { do: 'reconcile', trigger: 'rollback' };
   if (o.awaitMs !== undefined) return { do: 'await', ms: o.awaitMs };
 
   const trigger = triggerOf(o, cursor, wakes, nowMs, isRequested);

@@ -11,8 +11,12 @@ test('an error of kustomize about a decrypted file quotes nothing of it but its 
   expect(maskWords(message, secret)).toBe('kustomize build failed: "*** *** *** ***" is no key (PIN=***, USER=***)');
 });
 
+test('a word is masked also as a part of another', () => {
+  expect(maskWords('no matches for Secret.v1/p@ssw0rd.[noNs]', secret)).toBe('no matches for Secret.v1/***.[noNs]');
+});
+
 test('an error that quotes nothing stays as it is', () => {
-  const message = 'kustomize build failed: 42 files, no such file "line.yml"';
+  const message = 'kustomize build failed: 42 files, no such file "a.yml"';
 
   expect(maskWords(message, secret)).toBe(message);
 });

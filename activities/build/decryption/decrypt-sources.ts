@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { UnpackedArtifact } from '../../artifact/artifact.ts';
 import { failure, messageOf } from '../../errors.ts';
 import type { Closure } from '../closure.ts';
+import { withoutSecrets } from './sops-failure.ts';
 import { detectFormat } from './sops-metadata.ts';
 import { maxEncryptedBytes, type SopsSession, settled } from './sops-session.ts';
 
@@ -57,9 +58,9 @@ export function wordsOnlyIn(plain: Uint8Array, encrypted: Uint8Array): Set<strin
  * make every message unreadable, and tell nothing.
  */
 export function maskWords(message: string, secret: ReadonlySet<string>): string {
-  const parts = message.split(/([\s"'`=:,;{}[\]()]+)/);
-  const quotesPlainText = parts.some((part) => part.length >= 4 && secret.has(part));
-  if (!quotesPlainText) return message;
+  const masked = withoutSecrets(message, [...secret]);
+  if (masked === message) return message;
+  const parts = masked.split(/([\s"'`=:,;{}[\]()]+)/);
   return parts.map((part) => (secret.has(part) ? '***' : part)).join('');
 }
 

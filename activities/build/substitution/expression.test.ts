@@ -2,8 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { hasExpressions, namesIn, parseTemplate, type Segment } from './expression.ts';
 
 const bare = (name: string): Segment => ({ name, operator: '', operands: [] });
-const with_ = (operator: string, ...operands: Segment[]): Segment =>
-  ({ name: 'v', operator, operands }) as Segment;
+const with_ = (operator: string, ...operands: Segment[]): Segment => ({ name: 'v', operator, operands }) as Segment;
 
 describe('a text is read', () => {
   test.each<[string, Segment[]]>([

@@ -48,6 +48,9 @@ describe('the shortest and the longest beginning that a glob matches', () => {
   });
 });
 
-test.each(['[', '[]', '[]a]', '[a', '[a-', '[a-]', '[^]', '[-a]', 'a\\', '[\\', '*[', '[a-\\'])('%s is malformed', (pattern) => {
-  expect(parseGlob(pattern)).toBeUndefined();
-});
+test.each(['[', '[]', '[]a]', '[a', '[a-', '[a-]', '[^]', '[-a]', 'a\\', '[\\', '*[', '[a-\\'])(
+  '%s is malformed',
+  (pattern) => {
+    expect(parseGlob(pattern)).toBeUndefined();
+  },
+);

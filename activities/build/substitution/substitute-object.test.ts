@@ -21,7 +21,12 @@ const variables: Variables = new Map(
 );
 
 function thing(rest: object, metadata: object = {}): KubeObject {
-  return { apiVersion: 'example.com/v1', kind: 'Thing', metadata: { name: 'a', namespace: 'apps', ...metadata }, ...rest };
+  return {
+    apiVersion: 'example.com/v1',
+    kind: 'Thing',
+    metadata: { name: 'a', namespace: 'apps', ...metadata },
+    ...rest,
+  };
 }
 
 function substituted(object: KubeObject, isStrict = true): KubeObject {
@@ -94,8 +99,18 @@ describe('what fails is told with object, field and variable', () => {
   test.each<[string, object, object, string]>([
     ['an unset variable', { spec: { a: [{ b: '${nope}' }] } }, {}, `${start} at spec.a[0].b: variable not set`],
     ['the first of several', { spec: { a: '${text}', b: '${nope}', c: '${nope2}' } }, {}, `${start} at spec.b: `],
-    ['a key', { spec: { 'x ${nope}': 1 } }, {}, `${start} at spec."x \${nope}": variable not set (strict mode): "nope"`],
-    ['an open brace', { data: { 'run.sh': '#!/bin/sh\n${a' } }, {}, `${start} at data."run.sh": expression of variable "a"`],
+    [
+      'a key',
+      { spec: { 'x ${nope}': 1 } },
+      {},
+      `${start} at spec."x \${nope}": variable not set (strict mode): "nope"`,
+    ],
+    [
+      'an open brace',
+      { data: { 'run.sh': '#!/bin/sh\n${a' } },
+      {},
+      `${start} at data."run.sh": expression of variable "a"`,
+    ],
     ['a value that breaks the text', { spec: { a: '${secret}' } }, {}, `${start} at spec.a: ${noYaml} ("secret")`],
     ['a value with a quote', { spec: { a: '${open}' } }, {}, `${start} at spec.a: ${noYaml} ("open")`],
     ['a number with too many digits', { spec: { a: '${huge}' } }, {}, `${start} at spec.a: ${noYaml} ("huge")`],

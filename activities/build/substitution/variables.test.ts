@@ -107,7 +107,11 @@ describe('what is wrong is told with object and key, and never with a value', ()
   });
 
   test.each([
-    [new KubeApiError('the server is busy', 503, 'ServiceUnavailable'), true, '(ServiceUnavailable): the server is busy'],
+    [
+      new KubeApiError('the server is busy', 503, 'ServiceUnavailable'),
+      true,
+      '(ServiceUnavailable): the server is busy',
+    ],
     [new KubeApiError('no answer', 0, ''), true, 'cannot be read: no answer'],
     [new KubeApiError('secrets is forbidden', 403, 'Forbidden'), false, '(Forbidden): secrets is forbidden'],
   ])('a request that fails with %s', async (error, isTransient, message) => {

@@ -20,21 +20,9 @@ describe('a text with an expression is written as Kubernetes writes it', () => {
     ['a block without end', 'x\n${v}', 'a: |-\n  x\n  ${v}\n'],
     ['a block with blank lines', '\nx\n\n${v}\n\n', 'a: |2+\n\n  x\n\n  ${v}\n\n'],
     ['escaped for a blank before a break', 'x \n${v}', 'a: "x \\n${v}"\n'],
-    [
-      'broken behind column 80',
-      `${words} ${words} \${v} ${words}`,
-      `a: ${words} ${words}\n  \${v} ${words}\n`,
-    ],
-    [
-      'not broken at two blanks',
-      `${words} ${words}  \${v} ${words}`,
-      `a: ${words} ${words}  \${v}\n  ${words}\n`,
-    ],
-    [
-      'broken with an escape in double quotes',
-      `\t${words} ${words}  \${v}`,
-      `a: "\\t${words} ${words}\n  \\ \${v}"\n`,
-    ],
+    ['broken behind column 80', `${words} ${words} \${v} ${words}`, `a: ${words} ${words}\n  \${v} ${words}\n`],
+    ['not broken at two blanks', `${words} ${words}  \${v} ${words}`, `a: ${words} ${words}  \${v}\n  ${words}\n`],
+    ['broken with an escape in double quotes', `\t${words} ${words}  \${v}`, `a: "\\t${words} ${words}\n  \\ \${v}"\n`],
   ])('%s', (_, text, expected) => {
     expect(writeYaml({ a: text })).toBe(expected);
   });
@@ -75,7 +63,33 @@ spec:
 });
 
 test('whatever is written is read as it was', () => {
-  const texts = ['', ' ', 'y', 'no', '012', '1_0', '~', 'null', '2001-01-01', '12:30', '- a', '"', "'", '\n', 'a\n b\n\n', '\t', '🎉\u2028\u0085', '<<', '=', '*a', '%', '${v} \t', ' ${v}\n  x\n\n\n', '$$', `${words} `.repeat(9) + '${v}'];
+  const texts = [
+    '',
+    ' ',
+    'y',
+    'no',
+    '012',
+    '1_0',
+    '~',
+    'null',
+    '2001-01-01',
+    '12:30',
+    '- a',
+    '"',
+    "'",
+    '\n',
+    'a\n b\n\n',
+    '\t',
+    '🎉\u2028\u0085',
+    '<<',
+    '=',
+    '*a',
+    '%',
+    '${v} \t',
+    ' ${v}\n  x\n\n\n',
+    '$$',
+    `${words} `.repeat(9) + '${v}',
+  ];
   const value = {
     ...Object.fromEntries(texts.map((text) => [text, text])),
     list: texts,

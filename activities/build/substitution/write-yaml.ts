@@ -70,7 +70,8 @@ function isFilled(item: unknown): item is Record<string, unknown> {
 }
 
 function writeKey(key: string): string {
-  if (!hasExpressions(key)) return plainKey.test(key) && resolveYaml11Scalar(key).value === key ? key : JSON.stringify(key);
+  if (!hasExpressions(key))
+    return plainKey.test(key) && resolveYaml11Scalar(key).value === key ? key : JSON.stringify(key);
   const style = styleOf(key);
   return writeText(key, 0, -Infinity, style === 'block' ? 'double' : style);
 }
