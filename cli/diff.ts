@@ -13,7 +13,6 @@ import { parseKustomizationTarget } from './kinds.ts';
 import { mask, maskPair } from './mask-secrets.ts';
 import { formatValue, printLine, shortHashes } from './output.ts';
 import { holdsSecret, type SecretValues } from './secret-values.ts';
-import { withTarget } from './target-client.ts';
 import { onInterrupt } from './watch-objects.ts';
 
 interface DiffFlags extends ClusterFlags, BuildFlags {
@@ -49,9 +48,10 @@ async function runDiff(words: string[], flags: DiffFlags): Promise<void> {
 }
 
 async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<number> {
-  const [{ renderKustomization }, { compareManifests }] = await Promise.all([
+  const [{ renderKustomization }, { compareManifests }, { withTarget }] = await Promise.all([
     import('./render.ts'),
     import('../activities/apply/compare-manifests.ts'),
+    import('./target-client.ts'),
   ]);
   const { signal } = onInterrupt();
   const report = (line: string): void => console.error(line);

@@ -16,6 +16,7 @@ import { register as get } from './get.ts';
 import { register as history } from './history.ts';
 import { register as platform } from './platform.ts';
 import { register as reconcile } from './reconcile.ts';
+import { register as rollback } from './rollback.ts';
 import { register as suspend } from './suspend.ts';
 import { register as trace } from './trace.ts';
 import { register as tree } from './tree.ts';
@@ -32,7 +33,21 @@ const program = new Command('continuo')
   .version(version)
   .showHelpAfterError('(see --help)')
   .exitOverride();
-const atWork = [get, reconcile, suspend, events, history, diff, build, tree, trace, create, remove, exportObjects];
+const atWork = [
+  get,
+  reconcile,
+  suspend,
+  rollback,
+  events,
+  history,
+  diff,
+  build,
+  tree,
+  trace,
+  create,
+  remove,
+  exportObjects,
+];
 for (const register of [up, down, platform, ...atWork]) register(program);
 
 // A reader that has seen enough (`continuo get | head`) is no failure.

@@ -117,14 +117,14 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   );
   if (kind.checkRollback) {
     const { checkRollback } = kind;
-    setHandler<ReconcileResult, [RollbackRequest]>(
+    setHandler(
       rollbackUpdate,
-      async (request?: RollbackRequest) => {
-        const revision = request?.revision;
+      async (request: RollbackRequest) => {
+        const { revision } = (request as RollbackRequest | undefined) ?? {}; // from the UI it may come without input
         await checkRollback(ref, revision);
         return await reconciledFor({ type: 'rollback', subject: revision ?? '' });
       },
-      { validator: refuseSuspended },
+      { validator: (_request: RollbackRequest) => refuseSuspended() },
     );
   }
 

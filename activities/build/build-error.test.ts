@@ -17,6 +17,14 @@ describe('explainStderr', () => {
       '{…}: json: unsupported value: +Inf',
     ],
     ['Error: invalid literal source hunter2, expected key=value', 'invalid literal source …, expected key=value'],
+    [
+      'Error: loading KV pairs: literal sources [a=b]: hunter2 hunter3]: invalid literal source hunter3], expected key=value',
+      'loading KV pairs: literal sources […]: invalid literal source …, expected key=value',
+    ],
+    [
+      'Error: loading KV pairs: env source files: [a.env]: line [104 117 110 255] has invalid utf8 bytes : PASSWORD=hunter2',
+      'loading KV pairs: env source files: [a.env]: a line has invalid utf8 bytes',
+    ],
     ['', 'kustomize ended without saying why'],
   ])('%s', (stderr, message) => {
     expect(explainStderr(stderr, '/tmp/w/source')).toBe(message);

@@ -50,9 +50,12 @@ function endOfBraces(text: string, from: number): number {
   return text.length;
 }
 
-/** A literal of a secretGenerator is a secret even when it is malformed. */
+/** A literal of a secretGenerator is a secret even when it is malformed, and so are all others beside it. */
 function dropLiterals(text: string): string {
-  return text.replace(/(invalid literal source) .*?(, expected)/g, '$1 …$2');
+  return text
+    .replace(/(literal sources) \[.*\](: )/g, '$1 […]$2')
+    .replace(/(invalid literal source) .*(, expected)/g, '$1 …$2')
+    .replace(/line \[[\d ]*\] (has invalid utf8 bytes).*/g, 'a line $1');
 }
 
 /** kustomize tries an entry as a file and then as a directory and tells both; the first is what a person meant. */

@@ -261,6 +261,30 @@ test('a server that is away fails those who apply to it alone, and they heal whe
   await eventually('the deleted object to be back', () => scenario.findThere('ConfigMap', 'one'));
 });
 
+test('a server that hangs holds up nobody else, however many apply to it', async () => {
+  const scenario = await createRemoteScenario('remote-hangs', { 'one.yaml': configMap('one', { v: '1' }) });
+  await scenario.store(remote.kubeconfig);
+  const near = await createScenario(home, 'near', {});
+  const nearFirst = near.commit({ 'one.yaml': configMap('one', { v: '1' }) });
+  // More than there are slots for stages that work.
+  const names = Array.from({ length: 25 }, (_, index) => `app-${index}`);
+  remote.freeze(true);
+  try {
+    await Promise.all(
+      names.map((name) =>
+        scenario.createKustomization({ kubeConfig, interval: '1h', retryInterval: '1h', namePrefix: `${name}-` }, name),
+      ),
+    );
+    await near.createSource();
+    await near.createKustomization();
+    await near.applied(nearFirst);
+    for (const name of names) await scenario.refused('ReconciliationFailed', () => scenario.kustomization(name));
+  } finally {
+    remote.freeze(false);
+  }
+  for (const name of names) await scenario.applied(scenario.first, name, 45_000);
+});
+
 test('goes when it is deleted although its kubeconfig is gone, and says what it left', async () => {
   const scenario = await createAppliedThere('remote-gone', { 'one.yaml': configMap('one', { v: '1' }) });
   const { namespace } = scenario;

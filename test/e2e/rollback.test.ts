@@ -1,8 +1,9 @@
 // Rollback of a Kustomization: by itself after a failure, and by hand; the bad revision is held.
-import { Client, Connection, WorkflowUpdateFailedError } from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
-import { rollbackUpdate, type RunRecord, workflowIdOf } from '../../workflows/messages.ts';
+import { type ReconcileResult, type RunRecord, workflowIdOf } from '../../workflows/messages.ts';
+import { startCli } from './cli-process.ts';
 import { conditionOf, configMap, connectCluster, eventually, requestReconcile, statusOf } from './harness.ts';
 import { appName, createAppliedScenario, deployment, inventoryOf, type Scenario } from './scenario.ts';
 
@@ -121,13 +122,16 @@ test('a person goes back to a healthy revision of the history, and it stays unti
     'two.yaml': configMap('two', {}),
   });
   await scenario.applied(second);
-  await expect(handleOf(scenario).executeUpdate(rollbackUpdate, { args: [{ revision: '0000000' }] })).rejects.toThrow(
-    WorkflowUpdateFailedError,
-  );
+  const target = ['rollback', 'ks/app', '--namespace', scenario.namespace];
+  const unknown = await startCli([...target, '--to', '0000000']).result;
+  expect(unknown).toMatchObject({ code: 1, stdout: expect.stringContaining('rolling back to 0000000') });
+  expect(unknown.stderr).toMatch(/^✗ Kustomization\/\S+\/app cannot be rolled back: "0000000" is no healthy revision/);
+  expect(unknown.stderr).toContain(`expected one of ${scenario.first}`);
   expect(await settingOf(scenario)).toBe('2');
 
-  const result = await handleOf(scenario).executeUpdate(rollbackUpdate, { args: [{}] });
-  expect(result).toMatchObject({ outcome: 'RolledBack', reason: 'RollbackSucceeded', revision: scenario.first });
+  const done = await startCli([...target, '--to', scenario.first.slice(-12)]).result;
+  expect(done).toMatchObject({ code: 0, stderr: '' });
+  expect(done.stdout).toMatch(/✔ Kustomization\/\S+\/app rolled back to revision main@sha1:[0-9a-f]{8}; revision /);
   expect(await settingOf(scenario)).toBe('1');
   expect(await scenario.configMap('two')).toBeUndefined();
   expect(conditionOf(await scenario.kustomization(), 'Ready')).toMatchObject({
@@ -138,4 +142,9 @@ test('a person goes back to a healthy revision of the history, and it stays unti
   await requestReconcile(client, await scenario.kustomization());
   await scenario.applied(second);
   expect(await settingOf(scenario)).toBe('2');
+
+  // The same from Temporal's own tools, where the update may come without input.
+  const result = await handleOf(scenario).executeUpdate<ReconcileResult, []>('rollback');
+  expect(result).toMatchObject({ outcome: 'RolledBack', reason: 'RollbackSucceeded', revision: scenario.first });
+  expect(await settingOf(scenario)).toBe('1');
 });

@@ -167,7 +167,7 @@ async function decryptEntries(object: KubeObject, session: SopsSession): Promise
   ]);
   if (!isChanged) return object;
   const { stringData: _, ...rest } = object;
-  return { ...rest, data, ...(Object.keys(stringData).length > 0 ? { stringData } : {}) } as KubeObject;
+  return { ...rest, data, ...(Object.keys(stringData).length > 0 ? { stringData } : {}) };
 }
 
 /** undefined for what is no base64: the API server is the one to refuse it. */
