@@ -16,6 +16,8 @@ export interface ReachOptions {
 export interface Reach {
   /** Resolves when the server answered in the last ten seconds, or does so now; rejects with the reason if not. */
   check(): Promise<void>;
+  /** Aborted with the reason as soon as the server is away. */
+  readonly lost: AbortSignal;
   /** The same client, whose requests fail at once while the server is away, also those that are under way. */
   guard(client: KubeClient): KubeClient;
   /** A guarded client whose lists and watches wait while the server is away: for caches, which need no back-off then. */
@@ -185,6 +187,9 @@ export function createReach(options: ReachOptions): Reach {
       }
       await askOnce();
       if (outage) throw outage;
+    },
+    get lost() {
+      return lost.signal;
     },
     guard,
     patient,

@@ -38,6 +38,8 @@ export interface RemoteCluster {
   readonly caches: WatchCaches;
   /** Resolves when the server answers (asked at most every few seconds); rejects with {@link ClusterError}. */
   reach(): Promise<void>;
+  /** Aborted with the reason as soon as the server is away; another one once it is back. */
+  readonly lost: AbortSignal;
   /** Calls the listener each time the server is back after it was away; returns the unsubscriber. */
   onBack(listener: () => void): () => void;
   /** Keeps the cluster open until the returned function is called. */
@@ -172,6 +174,9 @@ function createEntry(id: string, access: ClusterAccess, log: WatchCacheLog | und
       watcher,
       caches,
       reach: () => check(reach),
+      get lost() {
+        return reach.lost;
+      },
       onBack: (listener) => reach.onBack(listener),
       hold() {
         let isHeld = true;

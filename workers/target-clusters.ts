@@ -17,6 +17,8 @@ export interface LocatedCluster {
   /** Watches of single objects there. */
   named: NamedCaches;
   reach(): Promise<void>;
+  /** Aborted with the reason as soon as the server is away; undefined for the home cluster. */
+  lost(): AbortSignal | undefined;
   onBack(listener: () => void): () => void;
   /** Keeps it open until the returned function is called. */
   hold(): () => void;
@@ -28,6 +30,8 @@ export interface TargetCluster extends Pick<LocatedCluster, 'id' | 'caches' | 'n
   client: KubeClient;
   /** The user that it acts as; undefined for the worker's, or the kubeconfig's, own. */
   user?: string;
+  /** Ends what waits there as soon as the server is away. */
+  lost?: AbortSignal;
   /** What is wrong with the account; undefined when it exists, or when that cannot be told. */
   accountError(): Promise<string | undefined>;
   release(): void;
@@ -65,6 +69,7 @@ export function createTargetClusters(options: TargetClustersOptions): TargetClus
     caches: options.homeCaches,
     named: createNamedCaches(home),
     reach: async () => {},
+    lost: () => undefined,
     onBack: () => () => {},
     hold: () => () => {},
   };
@@ -89,6 +94,7 @@ export function createTargetClusters(options: TargetClustersOptions): TargetClus
       caches: cluster.caches,
       named: namedCachesOf(cluster),
       reach: () => cluster.reach(),
+      lost: () => cluster.lost,
       onBack: (listener) => cluster.onBack(listener),
       hold: () => cluster.hold(),
     };
@@ -125,6 +131,7 @@ export function createTargetClusters(options: TargetClustersOptions): TargetClus
         named,
         client: user ? client.impersonate(user) : client,
         user,
+        lost: cluster.lost(),
         accountError: async () => (account ? await accountError(client, namespace, account) : undefined),
         release,
       };

@@ -140,7 +140,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           objects,
           memory,
           options: { ...deps.options, ...optionsOf(kustomization), isForced: input.isForced },
-          signal: deadline(input.timeoutMs),
+          signal: deadline(input.timeoutMs, target),
           onProgress: beat.onProgress,
           onWrite: async (entries) => {
             // A worker that dies from here on must not leave a memory behind that says all was complete.
@@ -212,7 +212,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           stale,
           concurrency: deps.options?.concurrency,
           customStageKinds: deps.options?.customStageKinds,
-          signal: deadline(input.timeoutMs),
+          signal: deadline(input.timeoutMs, target),
           onProgress: beat.onProgress,
         });
         await journal.keep([...current, ...survivors]);
@@ -263,7 +263,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           return { ...nothing, errors: [message] };
         }
         target = opened;
-        const signal = Context.current().cancellationSignal;
+        const signal = AbortSignal.any(endings(target));
         const request = { client: target.client, caches: target.caches, owner, stale: entries, signal };
         const { changes, errors, deleted } = await pruneInventory({
           ...request,
@@ -341,9 +341,14 @@ function finalizeTimeoutMs(spec: KustomizationSpec): number {
   return Math.max(30_000, parseDuration(spec.interval ?? '0') - 30_000);
 }
 
-/** Ends with the activity's cancellation and after the time-out. */
-function deadline(timeoutMs: number): AbortSignal {
-  return AbortSignal.any([Context.current().cancellationSignal, AbortSignal.timeout(timeoutMs)]);
+/** Ends with the activity's cancellation, when the cluster goes away, and after the time-out. */
+function deadline(timeoutMs: number, target: ApplyTarget): AbortSignal {
+  return AbortSignal.any([...endings(target), AbortSignal.timeout(timeoutMs)]);
+}
+
+function endings({ lost }: ApplyTarget): AbortSignal[] {
+  const { cancellationSignal } = Context.current();
+  return lost ? [cancellationSignal, lost] : [cancellationSignal];
 }
 
 /** Heartbeats once a second with how far the work is, also while it waits, until it is stopped. */

@@ -10,6 +10,8 @@ export interface ApplyTarget {
   client: KubeClient;
   /** The caches of that cluster; without them every apply is a full one. */
   caches?: WatchCaches;
+  /** Aborted with the reason as soon as the cluster is away: nothing there is waited for then. */
+  lost?: AbortSignal;
   /** What is wrong with the account; undefined when it exists, or when that cannot be told. */
   accountError?(): Promise<string | undefined>;
   /** Called when the work is over. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
-import { statusAfterFailure, statusAfterSuccess } from './kustomization-status.ts';
+import { statusAfterFailure, statusAfterRollback, statusAfterSuccess } from './kustomization-status.ts';
 
 const object = (spec: object = {}, status: object = {}): Kustomization =>
   ({
@@ -107,5 +107,62 @@ describe('statusAfterFailure', () => {
     const failed = { reason: 'HealthCheckFailed', message: 'timeout', isStalled: false };
 
     expect(typesOf(statusAfterFailure(object({ wait: true }), context, failed))).toMatchObject({ Healthy: 'False' });
+  });
+});
+
+describe('statusAfterRollback', () => {
+  const healthy = statusAfterSuccess(
+    object(),
+    { ...context, revision: 'main@sha1:a', manifestsDigest: 'sha256:0' },
+    {},
+  );
+  const target = { revision: 'main@sha1:a', manifestsDigest: 'sha256:0' };
+  const failed = { reason: 'HealthCheckFailed', message: 'timeout' };
+  const inventory = [{ id: 'a_b__ConfigMap', v: 'v1' }];
+  const rolledBack = statusAfterRollback(object({}, healthy), context, {
+    target,
+    failed,
+    failedDigest: 'sha256:1',
+    inventory,
+  });
+
+  test('says what failed, what is in place and what is held', () => {
+    expect(typesOf(rolledBack)).toEqual({ Ready: 'False', Stalled: 'True', Remediated: 'True' });
+    expect(rolledBack).toMatchObject({
+      observedGeneration: 2,
+      lastAppliedRevision: 'main@sha1:a',
+      lastAttemptedRevision: 'main@sha1:b',
+      inventory: { entries: inventory },
+    });
+    expect(rolledBack.history?.map((entry) => [entry.digest, entry.lastReconciledStatus])).toEqual([
+      ['sha256:0', 'ReconciliationSucceeded'],
+      ['sha256:1', 'HealthCheckFailed'],
+    ]);
+  });
+
+  test('by hand is no failure', () => {
+    const byHand = statusAfterRollback(object({}, healthy), context, { target });
+    expect(typesOf(byHand)).toEqual({ Ready: 'True', Remediated: 'True' });
+  });
+
+  test('ends with the next revision, whatever becomes of it', () => {
+    const next = { ...context, revision: 'main@sha1:c' };
+    expect(typesOf(statusAfterSuccess(object({}, rolledBack), next, {}))).toEqual({ Ready: 'True' });
+    const broken = { reason: 'BuildFailed', message: 'm', isStalled: false };
+    expect(typesOf(statusAfterFailure(object({}, rolledBack), next, broken))).not.toHaveProperty('Remediated');
+  });
+
+  test('stays while what is held cannot be kept in place, and while the source is away', () => {
+    const broken = { reason: 'ReconciliationFailed', message: 'm', isStalled: false };
+    expect(typesOf(statusAfterFailure(object({}, rolledBack), context, { ...broken, isHeld: true }))).toMatchObject({
+      Remediated: 'True',
+    });
+    const away = { ...context, revision: undefined };
+    expect(typesOf(statusAfterFailure(object({}, rolledBack), away, broken))).toMatchObject({ Remediated: 'True' });
+  });
+
+  test('that failed as well is no hold', () => {
+    const broken = { reason: 'RollbackFailed', message: 'm', isStalled: false };
+    expect(typesOf(statusAfterFailure(object({}, healthy), context, broken))).toMatchObject({ Remediated: 'False' });
   });
 });

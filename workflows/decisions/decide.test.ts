@@ -31,6 +31,8 @@ const failed: Cursor = { ...succeeded, outcome: 'failed', failures: 1 };
 const due = { dueAtMs: now - 1 };
 const drift: WakeReason = { type: 'drift', subject: 'Service/a/b', manager: 'kubectl' };
 
+const dependency: WakeReason = { type: 'dependency', subject: 'Kustomization/a/b' };
+
 const cases: [string, Partial<Observation>, Cursor, WakeReason[], object][] = [
   ['an object that is gone ends the workflow', { exists: false }, succeeded, [], { do: 'finish' }],
   ['a deleted object is finalized', { isDeleting: true }, succeeded, [], { do: 'finalize' }],
@@ -129,6 +131,57 @@ const cases: [string, Partial<Observation>, Cursor, WakeReason[], object][] = [
     [],
     { do: 'wait' },
   ],
+  [
+    'a deleted object waits for those that depend on it and go as well',
+    { isDeleting: true, awaitMs: 1000 },
+    succeeded,
+    [],
+    { do: 'await', ms: 1000 },
+  ],
+  [
+    'a change of what it refers to is reconciled',
+    { isSettled: false },
+    succeeded,
+    [dependency],
+    { do: 'reconcile', trigger: 'dependency' },
+  ],
+  ['a change of what it refers to that changes nothing is a wait', {}, succeeded, [dependency], { do: 'wait' }],
+  [
+    'a change of what it refers to ends a failure',
+    { isSettled: false },
+    failed,
+    [dependency],
+    { do: 'reconcile', trigger: 'dependency' },
+  ],
+  [
+    'a change of what it refers to ends a stall',
+    { isSettled: false, isStalled: true },
+    { ...failed, outcome: 'stalled', dueAtMs: undefined },
+    [dependency],
+    { do: 'reconcile', trigger: 'dependency' },
+  ],
+  [
+    'to wait for a dependency still is no news',
+    { isSettled: false, obstacle: { reason: 'DependencyNotReady', message: 'm' } },
+    failed,
+    [dependency],
+    { do: 'wait' },
+  ],
+  [
+    'to wait for a dependency again is news',
+    { isSettled: false, obstacle: { reason: 'DependencyNotReady', message: 'm' } },
+    succeeded,
+    [dependency],
+    { do: 'reconcile', trigger: 'dependency' },
+  ],
+  [
+    'a rollback waits for nothing',
+    { awaitMs: 1000, isSettled: false },
+    failed,
+    [{ type: 'rollback', subject: '' }],
+    { do: 'reconcile', trigger: 'rollback' },
+  ],
+  ['a suspended object is not rolled back', { isSuspended: true }, succeeded, [{ type: 'rollback' }], { do: 'wait' }],
   [
     'a failed attempt is retried when it is due',
     { isSettled: false },
