@@ -93,7 +93,7 @@ function worker({ postBuild, cluster = {}, metadata = {}, strictSubstitution }: 
     text: async () => {
       const { manifestsDigest } = await buildKustomization(deps, input);
       const [object] = await deps.manifests.get(manifestsDigest);
-      return (object?.data as Record<string, string>).a;
+      return (object?.data as Record<string, string> | undefined)?.a;
     },
   };
 }

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { PostBuild } from '../../../k8s/api/kustomization.ts';
 import { KubeApiError } from '../../../k8s/client.ts';
-import type { KubeObject } from '../../../k8s/object.ts';
 import type { ReferencedObjects } from '../../../k8s/referenced-objects.ts';
 import { resolveVariables } from './variables.ts';
 
@@ -19,7 +18,7 @@ const objects: Record<string, object> = {
 const references: ReferencedObjects = {
   get: async (kind, namespace, name) => {
     const found = objects[`${kind}/${namespace}/${name}`];
-    return found && ({ apiVersion: 'v1', kind, metadata: { namespace, name }, ...found } as KubeObject);
+    return found && { apiVersion: 'v1', kind, metadata: { namespace, name }, ...found };
   },
 };
 
