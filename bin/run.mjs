@@ -3,6 +3,7 @@
 // are missing, then hands over to Node 24 (the `node` dev dependency), which runs our TypeScript as it is.
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -40,6 +41,8 @@ const node = join(modules, '.bin', 'node');
 const argv = scripts[name]
   ? [join(root, scripts[name][0]), ...scripts[name].slice(1), ...rest]
   : [join(modules, '.bin', name), ...rest];
+// Compiled once, also by whatever these processes start.
+process.env.NODE_COMPILE_CACHE ??= join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'continuo', 'node');
 const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...argv], {
   cwd: root,
   stdio: 'inherit',

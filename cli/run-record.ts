@@ -22,7 +22,7 @@ export function formatCounts(changes: Readonly<Record<string, number>> = {}): st
 
 /** What a reconcile changed: a line for each object, then the counts. */
 export function changeLines({ changed = [], changes = {} }: Pick<RunRecord, 'changed' | 'changes'>): string[] {
-  const { unchanged: _, ...counted } = changes;
+  const { unchanged: _, skipped: __, ...counted } = changes;
   const total = Object.values(counted).reduce((sum, count) => sum + count, 0);
   const more = total > changed.length ? [`… and ${total - changed.length} more`] : [];
   const counts = formatCounts(changes);

@@ -33,7 +33,7 @@ import { createBuildActivities, createFindBuilt } from '../activities/build/buil
 import { ambientEnvironment } from '../activities/build/decryption/sops-environment.ts';
 import { removeAbandoned } from '../activities/build/private-directory.ts';
 import { createEventRecorder } from '../activities/event/recorder.ts';
-import { createHealthActivities, healthNow } from '../activities/health/health-activities.ts';
+import { createHealthActivities, type HealthActivities, healthNow } from '../activities/health/health-activities.ts';
 import { healthExpressionError } from '../activities/health/health-expressions.ts';
 import { type AppliedObject, hasHealthChecks } from '../activities/health/health-targets.ts';
 import { healthOf } from '../activities/health/status.ts';
@@ -46,6 +46,7 @@ import type { WorkerConfig } from './config.ts';
 import { beating } from './beating.ts';
 import { createDependencyWatch, type DependencyWatch } from './dependency-watch.ts';
 import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
+import { boundedHealthWaits } from './health-waits.ts';
 import type { Log } from './log.ts';
 import { createTargetClusters, type TargetCluster } from './target-clusters.ts';
 
@@ -66,7 +67,7 @@ export interface Engine {
   /** For the main task queue. */
   activities: ReturnType<typeof composeActivities>;
   /** For the task queue of those that wait. */
-  watchActivities: ReturnType<typeof createHealthActivities>;
+  watchActivities: HealthActivities;
   objects: FluxObjects;
   references: WatchedReferences;
   unpacked: UnpackedArtifacts;
@@ -82,9 +83,11 @@ export interface Engine {
 export async function compose(options: EngineOptions): Promise<Engine> {
   const parts = await createParts(options);
   const { kube, log } = options;
+  const activities = composeActivities(options, parts);
+  const health = createHealthActivities({ ...parts, clusterOf: parts.targets.open, scopeFor: appliedScope });
   return {
-    activities: composeActivities(options, parts),
-    watchActivities: createHealthActivities({ ...parts, clusterOf: parts.targets.open, scopeFor: appliedScope }),
+    activities,
+    watchActivities: boundedHealthWaits(health, activities.reportProgress),
     objects: parts.objects,
     references: parts.references,
     unpacked: parts.unpacked,
@@ -260,7 +263,7 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
   const applyManifests = async (input: Parameters<typeof apply.applyManifests>[0]) => {
     const applied = await apply.applyManifests(input);
     const object = await kustomization(input.kustomization);
-    return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)) };
+    return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)), isWaitTold: true };
   };
 
   return {

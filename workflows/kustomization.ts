@@ -67,7 +67,8 @@ export async function kustomization(input: ObjectInput): Promise<void> {
 
     const onLongWait = enter(pass, `Running health checks for revision ${revision}`);
     const toWaitFor = { ...subject, revision, inventoryKey: applied.inventoryKey, timeoutMs: o.timeoutMs };
-    const health = applied.isHealthy ? undefined : await waitForHealth(toWaitFor, onLongWait);
+    const tellWait = applied.isWaitTold ? async () => {} : onLongWait;
+    const health = applied.isHealthy ? undefined : await waitForHealth(toWaitFor, tellWait);
     owed = undefined;
     return { manifestsDigest: manifests.manifestsDigest, applied, pruned, health };
   };

@@ -34,10 +34,16 @@ export const quick = proxyLocalActivities<QuickActivities>({
   localRetryThreshold: '5 s',
 });
 
+interface HealthAfterApply {
+  isHealthy: boolean;
+  /** The wait for health says in the status that it waits; in histories of before the workflow did. */
+  isWaitTold?: boolean;
+}
+
 /** Apply, as the worker composes it: with what the caches say of health at its end. */
 type Apply = (
   input: Parameters<ApplyActivities['applyManifests']>[0],
-) => Promise<Awaited<ReturnType<ApplyActivities['applyManifests']>> & { isHealthy: boolean }>;
+) => Promise<Awaited<ReturnType<ApplyActivities['applyManifests']>> & HealthAfterApply>;
 type AppliedActivities = Omit<ApplyActivities, 'applyManifests'> & {
   applyManifests: Apply;
   /** The same under its own name, so that a rollback can be seen for what it is. */

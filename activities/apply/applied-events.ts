@@ -35,7 +35,8 @@ export function classifyAppliedEvent(
   const { uid = '', resourceVersion = '', deletionTimestamp } = object.metadata;
   const subject = subjectOf(ref);
   if (type === 'DELETED') {
-    return entry.uid && uid !== entry.uid ? undefined : { owner, kind: 'foreign-delete', subject };
+    if ((entry.uid && uid !== entry.uid) || hasSweptItself(object)) return undefined;
+    return { owner, kind: 'foreign-delete', subject };
   }
   // The end of a deletion is an event of its own.
   if (deletionTimestamp || compareResourceVersions(resourceVersion, entry.resourceVersion) <= 0) return undefined;
@@ -48,6 +49,13 @@ export function classifyAppliedEvent(
     return undefined;
   }
   return { owner, kind: 'foreign-write', subject, manager: lastForeignManager(object, previous) };
+}
+
+/** A finished Job with a TTL goes by itself: to make it again at once would run it for ever. The interval does (as in Flux). */
+function hasSweptItself({ kind, spec, status }: KubeObject): boolean {
+  if (kind !== 'Job' || (spec as { ttlSecondsAfterFinished?: number })?.ttlSecondsAfterFinished === undefined) return false;
+  const { conditions = [] } = (status ?? {}) as { conditions?: Array<{ type: string; status: string }> };
+  return conditions.some(({ type, status: value }) => ['Complete', 'Failed'].includes(type) && value === 'True');
 }
 
 function isSameContent(entry: AppliedEntry, a: KubeObject, b: KubeObject, isMetadataOnly: boolean): boolean {

@@ -1,6 +1,5 @@
 // The activities of the apply stage. They take names and digests and give short lists: manifests and inventories lie in
 // the artifact store. Status is not written here.
-import { CancelledFailure, Context } from '@temporalio/activity';
 import {
   type Change,
   type ChangeAction,
@@ -25,6 +24,7 @@ import { awaitGone, pruneInventory, staleEntries } from './prune.ts';
 import { joinErrors } from './refusals.ts';
 import { type HealthyRevision, healthyRevisions, lastHealthyRevision, noRollbackTarget } from './rollback-target.ts';
 import { type ApplyTarget, explainRefusal, openTarget, openTargetForDeletion, type TargetOf } from './target.ts';
+import { asFailure, deadline, endings, startBeating } from './within-activity.ts';
 
 export interface ApplyActivitiesDeps {
   /** The cluster of a Kustomization, as the account that its spec names. */
@@ -39,7 +39,7 @@ export interface ApplyActivitiesDeps {
   options?: Partial<Pick<ApplyOptions, 'concurrency' | 'customStageKinds' | 'overrideManagers'>>;
 }
 
-/** Changes for a result: how many of each, and at most 100 lines without `unchanged`. */
+/** Changes for a result: how many of each, and at most 100 lines of what was really changed. */
 export interface ChangeSummary {
   counts: Record<ChangeAction, number>;
   /** `Deployment/apps/web configured` */
@@ -108,7 +108,6 @@ export interface FinalizeKustomizationOutput {
 
 const maxLines = 100;
 const maxLineLength = 240;
-const heartbeatEveryMs = 1_000;
 /** A deleted object waits no longer for a cluster that is away (less, when its timeout is shorter). */
 const maxPatienceMs = 60_000;
 
@@ -341,56 +340,12 @@ function finalizeTimeoutMs(spec: KustomizationSpec): number {
   return Math.max(30_000, parseDuration(spec.interval ?? '0') - 30_000);
 }
 
-/** Ends with the activity's cancellation, when the cluster goes away, and after the time-out. */
-function deadline(timeoutMs: number, target: ApplyTarget): AbortSignal {
-  return AbortSignal.any([...endings(target), AbortSignal.timeout(timeoutMs)]);
-}
-
-function endings({ lost }: ApplyTarget): AbortSignal[] {
-  const { cancellationSignal } = Context.current();
-  return lost ? [cancellationSignal, lost] : [cancellationSignal];
-}
-
-/** Heartbeats once a second with how far the work is, also while it waits, until it is stopped. */
-function startBeating(verb: string): { onProgress(done: number, total: number): void; stop(): void } {
-  const context = Context.current();
-  let cursor = verb;
-  // A local activity lives within its workflow task, which tells the server by itself that it is alive.
-  const timer = context.info.isLocal ? undefined : setInterval(() => context.heartbeat(cursor), heartbeatEveryMs);
-  return {
-    onProgress: (done, total) => {
-      cursor = `${verb} ${done} of ${total}`;
-    },
-    stop: () => clearInterval(timer),
-  };
-}
-
-function asFailure(
-  error: unknown,
-  timeoutMs: number,
-  reason: 'ReconciliationFailed' | 'PruneFailed' = 'ReconciliationFailed',
-): unknown {
-  if (Context.current().cancellationSignal.aborted) {
-    const { reason: cause } = Context.current().cancellationSignal;
-    return cause instanceof CancelledFailure ? cause : new CancelledFailure('cancelled');
-  }
-  if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return failure(
-      reason,
-      `not finished after ${timeoutMs / 1000}s: raise spec.timeout or see the API server's latency`,
-    );
-  }
-  return error instanceof Error && error.name === 'ApplicationFailure'
-    ? error
-    : failure(reason, messageOf(error), { cause: error });
-}
-
 /** Counts of all changes, and the lines that fit. */
 export function summarise(changes: readonly Change[]): ChangeSummary {
   const counts = Object.fromEntries(changeActions.map((action) => [action, 0])) as Record<ChangeAction, number>;
   for (const { action } of changes) counts[action]++;
   const told = changes
-    .filter(({ action }) => action !== 'unchanged')
+    .filter(({ action }) => action !== 'unchanged' && action !== 'skipped')
     .map(({ subject, action }) => `${subject} ${action}`);
   return { counts, lines: shorten(told) };
 }

@@ -241,3 +241,37 @@ describe('the build key', () => {
     expect(keyOf({ ...files, x: 'x' }, app)).toBe(keyOf(files, app));
   });
 });
+
+describe('where no remote bases are allowed', () => {
+  const url = 'https://user:hunter2@example.org/x.yaml';
+
+  test.each([
+    ['resources', { resources: [url] }],
+    ['resources of a Git repository', { resources: ['git@example.org:team/x//base?ref=v1'] }],
+    ['resources of GitHub without a scheme', { resources: ['github.com/team/x//base'] }],
+    ['bases', { bases: [url] }],
+    ['components', { components: [url] }],
+    ['crds', { crds: [url] }],
+    ['configurations', { configurations: [url] }],
+    ['patches', { patches: [{ path: url }] }],
+    ['patchesStrategicMerge', { patchesStrategicMerge: [url] }],
+    ['replacements', { replacements: [{ path: url }] }],
+    ['openapi', { openapi: { path: url } }],
+    ['configMapGenerator', { configMapGenerator: [{ name: 'a', files: [`key=${url}`] }] }],
+    ['secretGenerator', { secretGenerator: [{ name: 'a', envs: [url] }] }],
+    ['generators', { generators: [url] }],
+    ['transformers', { transformers: [url] }],
+    ['validators', { validators: [url] }],
+    ['a base of a base', { resources: ['../base'] }],
+  ])('%s are refused', (_, fields) => {
+    const files = {
+      'app/kustomization.yaml': JSON.stringify(fields),
+      'base/kustomization.yaml': JSON.stringify({ resources: [url] }),
+    };
+    const refusing = (): unknown => planBuild(artifactOf(files), { path: 'app' }, { ...options, noRemoteBases: true });
+
+    expect(refusing).toThrow(expect.objectContaining({ type: 'BuildFailed' }));
+    expect(refusing).toThrow(/remote base ".*" is not allowed: this installation runs with no remote bases; vendor it/);
+    expect(refusing).not.toThrow(/hunter2/);
+  });
+});

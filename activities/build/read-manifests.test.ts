@@ -28,6 +28,19 @@ describe('readManifests', () => {
     expect(readManifests(text, 'a.yaml').objects[0]?.spec).toEqual({ maximum: 2 ** 63 });
   });
 
+  test('takes unquoted words and keys as Kubernetes does, where it is asked to', () => {
+    const text = 'yes: yes\n0x10: on\n1.50: "no"\n"n": n\n';
+
+    expect(readYaml(text, 'a', undefined, 'kubernetes').documents[0]?.value).toEqual({
+      true: true,
+      16: true,
+      1.5: 'no',
+      n: false,
+    });
+    expect(readYaml(text, 'a').documents[0]?.value).toEqual({ yes: 'yes', '0x10': 'on', '1.50': 'no', n: 'n' });
+    expect(() => readYaml('~: a', 'a', undefined, 'kubernetes')).toThrow(/a key has to be text/);
+  });
+
   test('takes a key named __proto__ for a key', () => {
     const [object] = readManifests(`${config('a')}data: {__proto__: {polluted: "1"}}\n`, 'a.yaml').objects;
 

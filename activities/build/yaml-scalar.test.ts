@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { resolveScalar } from './yaml-scalar.ts';
+import { resolveScalar, resolveYaml11Scalar } from './yaml-scalar.ts';
 
 describe('resolveScalar', () => {
   test.each<[string, unknown]>([
@@ -45,5 +45,18 @@ describe('resolveScalar', () => {
 
   test.each(['.inf', '-.INF', '.nan'])('%s is refused, as JSON has no such number', (text) => {
     expect(() => resolveScalar(text)).toThrow(`${text} is not a number that an object can hold`);
+  });
+});
+
+describe('by the rules of YAML 1.1', () => {
+  test.each([
+    ...['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON', 'true', 'True', 'TRUE'].map((word) => [word, true] as const),
+    ...['n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF', 'false', 'False'].map((word) => [word, false] as const),
+    ...['yEs', 'oN', 'yess', '<<', '='].map((word) => [word, word] as const),
+    ['~', null],
+    ['0o17', 15],
+    ['1_000', 1000],
+  ])('%s is %j', (text, value) => {
+    expect(resolveYaml11Scalar(text).value).toBe(value);
   });
 });

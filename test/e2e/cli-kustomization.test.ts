@@ -1,7 +1,7 @@
 // The verbs of the CLI that are about Kustomizations: make one, look ahead, look into it, trace back, take it away.
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { type KubeObject, splitApiVersion } from '../../k8s/object.ts';
 import { type CliResult, startCli } from './cli-process.ts';
@@ -165,6 +165,38 @@ describe('continuo diff', () => {
     expect(refused.stderr).toMatch(/✗ Service\/.*\/bad dry-run failed \(Invalid\): .*100000/);
     const [nope, source] = await Promise.all([cli('diff', 'ks', 'nope'), cli('diff', 'source', 'git', 'source')]);
     expect([nope.code, source.code]).toEqual([2, 2]);
+  });
+});
+
+describe('continuo diff of another account or cluster', () => {
+  it('looks as the account of the Kustomization, and at the cluster that it names', async () => {
+    const kubeconfig = Buffer.from(readFileSync(inject('kubeconfig'))).toString('base64');
+    const metadata = { name: 'cluster', namespace };
+    await client.create({ apiVersion: 'v1', kind: 'Secret', metadata, data: { value: kubeconfig } });
+    const target = { path: './app', targetNamespace: namespace };
+    const file = (name: string, spec: object): string => {
+      edit({ [`${name}.yaml`]: JSON.stringify(kustomization(namespace, 'app', 'source', { ...target, ...spec })) });
+      return join(repository.directory, `${name}.yaml`);
+    };
+    const [poor, remote, away] = await Promise.all([
+      cli('diff', 'ks', 'app', '--kustomization-file', file('poor', { serviceAccountName: 'nobody' })),
+      cli(
+        'diff',
+        'ks',
+        'app',
+        '--kustomization-file',
+        file('remote', { kubeConfig: { secretRef: { name: 'cluster' } } }),
+      ),
+      cli('diff', 'ks', 'app', '--kustomization-file', file('away', { kubeConfig: { secretRef: { name: 'none' } } })),
+    ]);
+    expect(poor.code).toBe(2);
+    expect(poor.stderr).toMatch(/✗ ConfigMap\/.*\/settings dry-run failed \(Forbidden\): .*cli-ks-.*:nobody/);
+    expect(remote).toMatchObject({ code: 0, stderr: '' });
+    expect(remote.stdout).toMatch(/^✔ 4 unchanged/);
+    expect(away).toMatchObject({ code: 2, stdout: '' });
+    expect(away.stderr).toContain(
+      `the cluster of spec.kubeConfig cannot be looked at: Secret/${namespace}/none not found`,
+    );
   });
 });
 

@@ -96,7 +96,7 @@ test('applies to the cluster of its kubeconfig, puts drift right there, prunes a
   const one = { group: '', version: 'v1', kind: 'ConfigMap', namespace, name: 'one' };
   await remote.client.patch(one, { data: { v: 'other' } }, { type: 'merge', fieldManager: 'somebody' });
   await eventually('the foreign value to be put right', async () => {
-    return ((await findThere('ConfigMap', 'one'))?.data as { v?: string }).v === '1';
+    return ((await findThere('ConfigMap', 'one'))?.data as { v?: string } | undefined)?.v === '1';
   });
   await remote.client.delete(one);
   await eventually('the deleted object to be back', () => findThere('ConfigMap', 'one'));

@@ -1,5 +1,6 @@
 // spec.postBuild: values of ConfigMaps, Secrets and the spec itself in the objects that are applied.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
 import { configMap, connectCluster, eventually, requestReconcile } from './harness.ts';
 import { createAppliedScenario, createScenario, manifest, newestHistory, type Scenario } from './scenario.ts';
@@ -42,7 +43,7 @@ test('values of ConfigMaps, Secrets and the spec are put in, and a changed Secre
     }),
   });
   await create(scenario, 'ConfigMap', 'common', { env: 'test', region: 'north', replicas: '2' });
-  await create(scenario, 'Secret', 'login', { user: 'me', password: 'first\n', region: 'south' });
+  await create(scenario, 'Secret', 'login', { user: 'me', password: 'hunter2\n', region: 'south' });
   await scenario.createSource();
   await scenario.createKustomization({
     postBuild: {
@@ -62,19 +63,40 @@ test('values of ConfigMaps, Secrets and the spec are put in, and a changed Secre
     replicas: 2,
     template: { spec: { containers: [{ image: 'example/web:latest', args: ['--env=PROD'] }] } },
   });
-  expect(await dataOf(scenario, 'settings')).toEqual({ url: 'https://me:first@localhost/', env: 'prod' });
+  expect(await dataOf(scenario, 'settings')).toEqual({ url: 'https://me:hunter2@localhost/', env: 'prod' });
   expect(await dataOf(scenario, 'script')).toEqual({ 'run.sh': 'echo ${HOME} ${env' });
 
   const digest = newestHistory(applied)?.digest;
   const secret = { group: '', version: 'v1', kind: 'Secret', namespace: scenario.namespace, name: 'login' };
-  await client.patch(secret, { stringData: { password: 'second' } }, { type: 'merge' });
+  await client.patch(secret, { stringData: { password: 'hunter3' } }, { type: 'merge' });
   await requestReconcile(client, await scenario.kustomization());
   await eventually('the new password', async () => {
     const data = (await dataOf(scenario, 'settings')) as { url: string };
-    return data.url === 'https://me:second@localhost/';
+    return data.url === 'https://me:hunter3@localhost/';
   });
   await eventually('another digest', async () => newestHistory(await scenario.kustomization())?.digest !== digest);
+  expect(await historiesOf(scenario)).not.toMatch(/hunter[23]/);
 });
+
+/** All histories of the scenario's Kustomization as one text, payloads decoded. */
+async function historiesOf({ namespace }: Scenario): Promise<string> {
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  try {
+    const { workflow } = new Client({ connection });
+    const histories: unknown[] = [];
+    for await (const { workflowId, runId } of workflow.list()) {
+      if (!workflowId.includes(`/${namespace}/`)) continue;
+      histories.push(await workflow.getHandle(workflowId, runId).fetchHistory());
+    }
+    const text = JSON.stringify(histories, (key, value: unknown) =>
+      key === 'data' && typeof value === 'string' ? Buffer.from(value, 'base64').toString('utf8') : value,
+    );
+    expect(text).toContain('manifestsDigest');
+    return text;
+  } finally {
+    await connection.close();
+  }
+}
 
 test('an undefined variable is told by name, applies nothing, and heals once it is set', async () => {
   const scenario = await createScenario(client, 'unset', {});

@@ -88,7 +88,6 @@ test('deletes what left the source, in reverse order, and nothing that is switch
       counts: { created: 0, configured: 0, unchanged: 0, skipped: 1, deleted: 2 },
       lines: [
         `Deployment/${namespace}/web deleted`,
-        `ConfigMap/${namespace}/kept skipped`,
         `ConfigMap/${namespace}/goes deleted`,
       ],
     },

@@ -1,5 +1,8 @@
 // Substitution in one object: its YAML text is the template, and the result is read as YAML again, so that an unquoted
 // number or word becomes what YAML takes it for (contract 2.1, "postBuild substitution"). Pure.
+//
+// Stricter than Flux, each time instead of a wrong object: keys that become the same, labels and annotations that become
+// numbers, whole numbers beyond 2^53. Globs go by characters, where Flux cuts those of several bytes.
 import { type KubeObject, refOf, subjectOf } from '../../../k8s/object.ts';
 import { failure } from '../../errors.ts';
 import { defaultReadLimits, isRecord, readYaml } from '../read-manifests.ts';
@@ -50,7 +53,8 @@ function substituteValue(value: Readonly<Record<string, unknown>>, options: Eval
     const names = [...new Set(namesIn(template))].slice(0, maxNamesShown).map((name) => `"${name}"`);
     throw new SubstitutionError(
       `the text is no valid YAML with the values put in (${names.join(', ')}): ` +
-        'a value with a quote, ": ", " #", a bracket or a brace, or a number beyond 15 digits, needs quotes of its own',
+        'a value with a quote, ": ", " #", a bracket or a brace, or a number beyond 15 digits, needs quotes of its own, ' +
+        'and keys have to stay distinct',
     );
   }
 }

@@ -1,0 +1,51 @@
+// How waits for health are run: few of them for a moment in place, all others as activities that say after a while what
+// they wait for.
+import { activityInfo } from '@temporalio/activity';
+import { failure } from '../activities/errors.ts';
+import type { HealthActivities } from '../activities/health/health-activities.ts';
+import type { ReconciledRef } from '../workflows/messages.ts';
+
+/** A wait in place holds a local slot, and most of those are for work. */
+const waitsInPlace = 4;
+/** A wait that is over sooner leaves no trace in the status. */
+const untoldMs = 1_000;
+
+/** The health activities, bounded where they run in place, and telling where they take long. */
+export function boundedHealthWaits(
+  health: HealthActivities,
+  reportProgress: (progress: { ref: ReconciledRef; message: string }) => Promise<void>,
+): HealthActivities {
+  let inPlace = 0;
+
+  async function waitInPlace(input: Parameters<HealthActivities['waitForHealth']>[0]) {
+    // Not worth a slot: the workflow takes the ordinary activity.
+    if (inPlace >= waitsInPlace) {
+      throw failure('HealthCheckCanceled', 'too many wait in place already', { isTransient: true });
+    }
+    inPlace++;
+    try {
+      return await health.waitForHealth(input);
+    } finally {
+      inPlace--;
+    }
+  }
+
+  return {
+    async waitForHealth(input) {
+      if (activityInfo().isLocal) return await waitInPlace(input);
+      const { kustomization, revision } = input;
+      const message = `Running health checks for revision ${revision}`;
+      let told: Promise<void> | undefined;
+      const timer = setTimeout(() => {
+        // The wait is what matters; a status that cannot be written now is written at its end.
+        told = reportProgress({ ref: { kind: 'Kustomization', ...kustomization }, message }).catch(() => {});
+      }, untoldMs);
+      try {
+        return await health.waitForHealth(input);
+      } finally {
+        clearTimeout(timer);
+        await told; // or it would overwrite what the report says
+      }
+    },
+  };
+}
