@@ -2,7 +2,7 @@
 // The library reads the file formats and runs exec plugins; requests are ours (rest.ts).
 import type { RequestOptions } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
-import { KubeConfig } from '@kubernetes/client-node';
+import { KubeConfig } from './kubeconfig-library.ts';
 
 export interface KubeconfigOptions {
   /** Path of a kubeconfig file; default: `KUBECONFIG`, then `~/.kube/config`, then the pod's service account. */

@@ -228,6 +228,7 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     store,
     memory,
     kustomization,
+    kustomizations: () => objects.list('Kustomization'),
     manifests: async (digest) => [...(await parts.manifests.get(digest))],
     options: {
       concurrency: config.CONTINUO_CONCURRENT_SSA,
@@ -320,7 +321,7 @@ function appliedObject(ref: ObjectRef, known: AppliedEntry | undefined): Applied
   return {
     ref,
     resourceVersion: known?.resourceVersion || undefined,
-    isSkipped: known?.skip === 'desired' || known?.skip === 'live',
+    isSkipped: known?.skip !== undefined && known.skip !== 'present',
     mayVanish: ref.kind === 'Job',
   };
 }

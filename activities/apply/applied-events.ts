@@ -10,23 +10,24 @@ import { type ApplyOwner, ownerKey, ownerNameLabel, ownerOf } from './owner.ts';
 /** A change that we did not make. */
 export interface ForeignChange {
   owner: ApplyOwner;
-  kind: 'foreign-write' | 'foreign-delete';
+  kind: 'foreign-write' | 'foreign-delete' | 'taken' | 'handed-over';
   subject: string;
-  /** The field manager that wrote last, if it can be told. */
+  /** The field manager that wrote last, or the owner that took the object, if it can be told. */
   manager?: string;
 }
 
 /**
  * Says what a cache event means. undefined: our own write, a change of status or of foreign metadata, an object that is
- * not remembered, or one whose owner is busy (see {@link watchAppliedObjects}, which looks again when it is not).
+ * not remembered, or one whose owner is busy (see {@link watchAppliedObjects}, which looks again when it is not). When
+ * an object changes hands, `owner` says whose view is asked for; default: that of the one that had it before.
  */
 export function classifyAppliedEvent(
   event: CacheEvent,
   memory: ApplyMemory,
   isMetadataOnly = false,
+  owner = ownersOf(event)[0],
 ): ForeignChange | undefined {
   const { object, type, previous } = event;
-  const owner = ownerOf(previous ?? object) ?? ownerOf(object);
   if (!owner || memory.isBusy(owner)) return undefined;
   const ref = refOf(object);
   const known = memory.peek(owner);
@@ -34,6 +35,9 @@ export function classifyAppliedEvent(
   if (!entry || entry.skip === 'desired') return undefined;
   const { uid = '', resourceVersion = '', deletionTimestamp } = object.metadata;
   const subject = subjectOf(ref);
+  const holder = ownerOf(object) ?? owner;
+  const isHeld = ownerKey(holder) === ownerKey(owner);
+  if (entry.skip === 'taken') return isHeld && type !== 'DELETED' ? { owner, kind: 'handed-over', subject } : undefined;
   if (type === 'DELETED') {
     if ((entry.uid && uid !== entry.uid) || hasSweptItself(object)) return undefined;
     return { owner, kind: 'foreign-delete', subject };
@@ -41,6 +45,7 @@ export function classifyAppliedEvent(
   // The end of a deletion is an event of its own.
   if (deletionTimestamp || compareResourceVersions(resourceVersion, entry.resourceVersion) <= 0) return undefined;
   if (isEntryInSync(entry, object, isMetadataOnly)) return undefined;
+  if (!isHeld) return { owner, kind: 'taken', subject, manager: subjectOf(holder) };
   // It differed before this event already: that was told then, and this one is about its status.
   if (previous && isSameContent(entry, previous, object, isMetadataOnly)) return undefined;
   if (isLastWriteOurs(object)) {
@@ -56,6 +61,12 @@ function hasSweptItself({ kind, spec, status }: KubeObject): boolean {
   if (kind !== 'Job' || (spec as { ttlSecondsAfterFinished?: number })?.ttlSecondsAfterFinished === undefined) return false;
   const { conditions = [] } = (status ?? {}) as { conditions?: Array<{ type: string; status: string }> };
   return conditions.some(({ type, status: value }) => ['Complete', 'Failed'].includes(type) && value === 'True');
+}
+
+/** The owner before the event, and the one after it when that is another. */
+function ownersOf({ object, previous }: CacheEvent): ApplyOwner[] {
+  const found = [previous && ownerOf(previous), ownerOf(object)].filter((owner) => owner !== undefined);
+  return [...new Map(found.map((owner) => [ownerKey(owner), owner])).values()];
 }
 
 function isSameContent(entry: AppliedEntry, a: KubeObject, b: KubeObject, isMetadataOnly: boolean): boolean {
@@ -85,14 +96,13 @@ export function watchAppliedObjects(
   const subscriptions = new Map<WatchCache, () => void>();
   const deferred = new Map<string, Map<string, { cache: WatchCache; event: CacheEvent }>>();
 
-  function judge(cache: WatchCache, event: CacheEvent): void {
-    const change = classifyAppliedEvent(event, memory, cache.scope.metadataOnly);
+  function judge(owner: ApplyOwner, cache: WatchCache, event: CacheEvent): void {
+    const change = classifyAppliedEvent(event, memory, cache.scope.metadataOnly, owner);
     if (change) onForeignChange(change);
   }
 
-  function handle(cache: WatchCache, event: CacheEvent): void {
-    const owner = ownerOf(event.previous ?? event.object) ?? ownerOf(event.object);
-    if (!owner || !isTarget(owner)) return;
+  function handle(owner: ApplyOwner, cache: WatchCache, event: CacheEvent): void {
+    if (!isTarget(owner)) return;
     if (memory.isBusy(owner)) {
       const events = deferred.get(ownerKey(owner)) ?? new Map();
       // The last event of an object says all, but not relative to the one before it, which nobody has judged.
@@ -102,14 +112,18 @@ export function watchAppliedObjects(
       deferred.set(ownerKey(owner), events);
       return;
     }
-    if (memory.peek(owner)) judge(cache, event);
-    else void memory.load(owner).then(() => judge(cache, event));
+    if (memory.peek(owner)) judge(owner, cache, event);
+    else void memory.load(owner).then(() => judge(owner, cache, event));
+  }
+
+  function handleAll(cache: WatchCache, event: CacheEvent): void {
+    for (const owner of ownersOf(event)) handle(owner, cache, event);
   }
 
   const stopListening = memory.onIdle((owner) => {
     const events = deferred.get(ownerKey(owner));
     deferred.delete(ownerKey(owner));
-    for (const { cache, event } of events?.values() ?? []) handle(cache, event);
+    for (const { cache, event } of events?.values() ?? []) handle(owner, cache, event);
     refresh();
   });
 
@@ -118,9 +132,9 @@ export function watchAppliedObjects(
       if (cache.scope.labelSelector !== ownerNameLabel || subscriptions.has(cache)) continue;
       subscriptions.set(
         cache,
-        cache.subscribe((event) => handle(cache, event)),
+        cache.subscribe((event) => handleAll(cache, event)),
       );
-      for (const object of cache.list()) handle(cache, { type: 'MODIFIED', object });
+      for (const object of cache.list()) handleAll(cache, { type: 'MODIFIED', object });
     }
   }
 

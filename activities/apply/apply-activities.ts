@@ -4,7 +4,6 @@ import {
   type Change,
   type ChangeAction,
   changeActions,
-  type InventoryEntry,
   type KubeObject,
   type NamespacedName,
 } from '../../k8s/object.ts';
@@ -14,6 +13,7 @@ import type { ArtifactStore } from '../artifact/artifact.ts';
 import { failure, messageOf } from '../errors.ts';
 import { applyManifests } from './apply-manifests.ts';
 import type { ApplyOptions } from './apply-types.ts';
+import { heirRule, inventoryEntriesOf, rivalRule } from './claims.ts';
 import type { CommonMetadata } from './normalise.ts';
 import type { IgnoreSpec } from './ignore-rules.ts';
 import { applyKeyOf, inventoryDigest, ownerOfKustomization } from './in-sync.ts';
@@ -33,6 +33,8 @@ export interface ApplyActivitiesDeps {
   memory: ApplyMemory;
   /** The Kustomization as it is now. */
   kustomization(ref: NamespacedName): Promise<KubeObject | undefined> | KubeObject | undefined;
+  /** All Kustomizations, as memory has them. Without it nothing is handed over from one to another. */
+  kustomizations?(): readonly KubeObject[];
   /** Built manifests by their digest. */
   manifests(digest: string): Promise<KubeObject[]>;
   /** Installation-wide options: concurrency, custom stage kinds, override managers. */
@@ -66,6 +68,8 @@ export interface ApplyManifestsOutput {
   unprunedKey?: string;
   waitForCount: number;
   takenOver: Array<{ subject: string; from: string }>;
+  /** Objects that were left to another Kustomization, `<namespace>/<name>`, which applies them too. */
+  yielded?: Array<{ subject: string; to: string }>;
   drifted: string[];
 }
 
@@ -114,6 +118,7 @@ const maxPatienceMs = 60_000;
 /** The activities; see {@link ApplyActivitiesDeps}. */
 export function createApplyActivities(deps: ApplyActivitiesDeps) {
   const journals = createApplyJournals(deps.store);
+  const claims = { ...deps, journals };
   return {
     /**
      * Applies built manifests. Fails with ReconciliationFailed (all errors, and the changes made before them); the
@@ -124,8 +129,9 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       const owner = ownerOfKustomization(kustomization);
       const objects = await deps.manifests(input.manifestsDigest);
       const memory = await deps.memory.load(owner);
-      const listed = inventoryOf(kustomization);
+      const listed = inventoryEntriesOf(kustomization);
       const journal = await journals.open(owner, listed);
+      const known = new Set([...listed, ...journal.entries()].map(({ id }) => id));
       const before = { applyKey: memory.applyKey, entries: new Map(memory.entries) };
       const target = await openTarget(deps.targetOf, kustomization);
       const end = deps.memory.begin(owner);
@@ -138,7 +144,12 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           owner,
           objects,
           memory,
-          options: { ...deps.options, ...optionsOf(kustomization), isForced: input.isForced },
+          options: {
+            ...deps.options,
+            ...optionsOf(kustomization),
+            isForced: input.isForced,
+            rivalOf: rivalRule(kustomization, known, claims),
+          },
           signal: deadline(input.timeoutMs, target),
           onProgress: beat.onProgress,
           onWrite: async (entries) => {
@@ -163,6 +174,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           unprunedKey: stale.length > 0 ? await writeInventory(deps.store, owner, unpruned) : undefined,
           waitForCount: result.waitFor.length,
           takenOver: result.takenOver.slice(0, maxLines),
+          ...(result.yielded.length > 0 ? { yielded: result.yielded.slice(0, maxLines) } : {}),
           drifted: shorten(result.drifted),
         };
       } catch (error) {
@@ -197,7 +209,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       const kustomization = await mustFind(deps, input.kustomization);
       const owner = ownerOfKustomization(kustomization);
       const current = await readInventory(deps.store, input.inventoryKey);
-      const listed = inventoryOf(kustomization);
+      const listed = inventoryEntriesOf(kustomization);
       const journal = await journals.open(owner, listed);
       const stale = staleEntries([...listed, ...journal.entries()], current);
       const target = await openTarget(deps.targetOf, kustomization);
@@ -211,6 +223,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
           stale,
           concurrency: deps.options?.concurrency,
           customStageKinds: deps.options?.customStageKinds,
+          heirOf: heirRule(kustomization, claims),
           signal: deadline(input.timeoutMs, target),
           onProgress: beat.onProgress,
         });
@@ -240,7 +253,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
       if (!kustomization) return nothing;
       const owner = ownerOfKustomization(kustomization);
       const spec = specOf(kustomization);
-      const listed = inventoryOf(kustomization);
+      const listed = inventoryEntriesOf(kustomization);
       const journal = await journals.open(owner, listed);
       const entries = [...listed, ...journal.entries()];
       const policy = spec.deletionPolicy ?? 'MirrorPrune';
@@ -267,6 +280,7 @@ export function createApplyActivities(deps: ApplyActivitiesDeps) {
         const { changes, errors, deleted } = await pruneInventory({
           ...request,
           ...deps.options,
+          heirOf: heirRule(kustomization, claims),
           onProgress: beat.onProgress,
         });
         if (errors.length > 0) throw joinErrors(errors, summarise(changes).lines, 'PruneFailed');
@@ -310,10 +324,6 @@ function specOf(kustomization: KubeObject): KustomizationSpec {
 function optionsOf(kustomization: KubeObject): Partial<ApplyOptions> {
   const { force = false, commonMetadata = {}, ignore = [] } = specOf(kustomization);
   return { force, commonMetadata, ignore };
-}
-
-function inventoryOf(kustomization: KubeObject): InventoryEntry[] {
-  return (kustomization.status as { inventory?: { entries?: InventoryEntry[] } } | undefined)?.inventory?.entries ?? [];
 }
 
 /** Entries are replaced and never changed, so comparing them by identity is enough. */

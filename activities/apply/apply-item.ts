@@ -22,7 +22,8 @@ export type Check =
   | { action: 'created' }
   | { action: 'unchanged'; live: KubeObject }
   | { action: 'configured'; live: KubeObject; paths: string[]; isCleanup: boolean }
-  | { action: 'skipped'; skip: NonNullable<AppliedEntry['skip']>; live?: KubeObject }
+  | { action: 'skipped'; skip: Exclude<AppliedEntry['skip'], 'taken' | undefined>; live?: KubeObject }
+  | { action: 'skipped'; skip: 'taken'; live: KubeObject; by: ApplyOwner }
   | { action: 'recreate'; live: KubeObject };
 
 /** One object of the set. */

@@ -12,7 +12,7 @@ import { appliedScope } from './cache-scope.ts';
 import { checkObject } from './check-object.ts';
 import { errorsOf, runConcurrently } from './concurrently.ts';
 import { differingPaths } from './diff.ts';
-import { fingerprintOf, isEntryInSync } from './fingerprint.ts';
+import { type AppliedEntry, fingerprintOf, isEntryInSync } from './fingerprint.ts';
 import { compileIgnoreRules } from './ignore-rules.ts';
 import { applyManager, lastForeignManager } from './managed-fields.ts';
 import { compareForApply, groupBy, kindRank, stageOf } from './order.ts';
@@ -36,6 +36,7 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
   const { client, caches, owner, memory, signal } = request;
   const options: ApplyOptions = { ...defaultApplyOptions, ...request.options };
   const takenOver: ApplyResult['takenOver'] = [];
+  const yielded: ApplyResult['yielded'] = [];
   const drifted: string[] = [];
   let items: ApplyItem[] = [];
   let through = 0;
@@ -54,7 +55,7 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
     throw joinErrors(errors, changeLog(), 'ReconciliationFailed');
   }
 
-  function remember(item: ApplyItem, live: KubeObject | undefined, skip?: 'desired' | 'live' | 'present'): void {
+  function remember(item: ApplyItem, live: KubeObject | undefined, skip?: AppliedEntry['skip']): void {
     const { metadata } = item.desired;
     const keys = {
       labelKeys: Object.keys(metadata.labels ?? {}),
@@ -147,6 +148,8 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
   function settleChecked(item: ApplyItem, result: Check): void {
     if (result.action === 'skipped') {
       remember(item, result.live, result.skip);
+      if (result.skip === 'taken')
+        yielded.push({ subject: item.subject, to: `${result.by.namespace}/${result.by.name}` });
       finish(item, 'skipped');
     }
     if (result.action === 'unchanged') {
@@ -280,6 +283,7 @@ export async function applyManifests(request: ApplyRequest): Promise<ApplyResult
     inventory: items.map((item) => inventoryEntryOf(item.ref)),
     waitFor: items.filter((item) => item.outcome !== 'skipped').map((item) => refOf(item.desired)),
     takenOver,
+    yielded,
     drifted,
   };
 }

@@ -2,6 +2,7 @@
 import type { KubeClient } from '../../k8s/client.ts';
 import type { Change, InventoryEntry, KubeObject, ObjectRef } from '../../k8s/object.ts';
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
+import type { RivalOf } from './claims.ts';
 import type { IgnoreSpec } from './ignore-rules.ts';
 import type { OwnerMemory } from './memory.ts';
 import type { CommonMetadata } from './normalise.ts';
@@ -24,6 +25,8 @@ export interface ApplyOptions {
   readyTimeoutMs: number;
   /** How long an object may take to go away before it is created again. Default 5 min. */
   deleteTimeoutMs: number;
+  /** To whom an object is left that carries another owner's labels. Default: everything is taken over. */
+  rivalOf?: RivalOf;
 }
 
 export const defaultApplyOptions: ApplyOptions = {
@@ -65,6 +68,8 @@ export interface ApplyResult {
   waitFor: ObjectRef[];
   /** Objects that carried another owner's labels before. */
   takenOver: Array<{ subject: string; from: string }>;
+  /** Objects that were left to another owner, which has them in its source too. */
+  yielded: Array<{ subject: string; to: string }>;
   /** Objects whose manifest is as before and that were put back, with who had changed what. */
   drifted: string[];
 }

@@ -42,12 +42,20 @@ export async function checkObject(
     // A controller that writes in between would look like drift; for one that always does, an apply does no harm.
     if (live.metadata.resourceVersion === version || attempt >= maxDryRuns) break;
   }
-  if (isApplyDisabled(live)) return { action: 'skipped', skip: 'live', live };
-  if (isCreateOnly(live)) return { action: 'skipped', skip: 'present', live };
+  const skipped = await checkLive(item, live, options);
+  if (skipped) return skipped;
   const isCleanup = !isMerge(desired, live) && needsCleanup(live, options.overrideManagers);
   const paths = differingPaths(live, dryRun, item.ignored);
   if (paths.length === 0 && !isCleanup) return { action: 'unchanged', live };
   return { action: 'configured', live, paths, isCleanup };
+}
+
+/** Why a live object is left alone, if it is. */
+async function checkLive(item: ApplyItem, live: KubeObject, options: ApplyOptions): Promise<Check | undefined> {
+  if (isApplyDisabled(live)) return { action: 'skipped', skip: 'live', live };
+  if (isCreateOnly(live)) return { action: 'skipped', skip: 'present', live };
+  const by = await options.rivalOf?.(item.id, live);
+  return by && { action: 'skipped', skip: 'taken', live, by };
 }
 
 /** The cached object, when the dry run was made against exactly this version of it. */
@@ -67,8 +75,8 @@ async function checkRefused(
 ): Promise<Check> {
   const isAnswer = error instanceof KubeApiError && error.status !== 0 && error.status !== 404;
   const live = isAnswer ? await client.get(item.ref, { signal }).catch(() => undefined) : undefined;
-  if (live && isApplyDisabled(live)) return { action: 'skipped', skip: 'live', live };
-  if (live && isCreateOnly(live)) return { action: 'skipped', skip: 'present', live };
+  const skipped = live && (await checkLive(item, live, options));
+  if (skipped) return skipped;
   if (live && isImmutable(error)) {
     if (options.force || isForceEnabled(item.desired, live)) return { action: 'recreate', live };
   }

@@ -22,10 +22,10 @@ export interface AppliedEntry {
   /** resourceVersion that this look (or our write) gave: a cache that is older says nothing about the object. */
   resourceVersion: string;
   /**
-   * Why it is not applied: a switch on the desired or on the live object, or `present`: it is to be created only when
-   * it is missing.
+   * Why it is not applied: a switch on the desired or on the live object, `present`: it is to be created only when it is
+   * missing, or `taken`: another owner has it.
    */
-  skip?: 'desired' | 'live' | 'present';
+  skip?: 'desired' | 'live' | 'present' | 'taken';
 }
 
 /**
@@ -60,6 +60,8 @@ export function isEntryInSync(
   overrideManagers: readonly string[] = [],
 ): boolean {
   if (entry.skip === 'desired') return true;
+  // Whether the other owner still wants it, the object does not say.
+  if (entry.skip === 'taken') return false;
   if (!cached || cached.metadata.deletionTimestamp) return false;
   if (entry.skip === 'present') return true;
   if (compareResourceVersions(cached.metadata.resourceVersion ?? '', entry.resourceVersion) < 0) return false;

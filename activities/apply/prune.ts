@@ -11,9 +11,11 @@ import {
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
 import { awaitObjects } from './await-objects.ts';
 import { appliedScope } from './cache-scope.ts';
+import type { HeirOf } from './claims.ts';
 import { runConcurrently } from './concurrently.ts';
+import { applyManager } from './managed-fields.ts';
 import { deletionGroups } from './order.ts';
-import { type ApplyOwner, isOwnedBy, ownerNameLabel, ownerNamespaceLabel } from './owner.ts';
+import { type ApplyOwner, isOwnedBy, ownerLabels, ownerNameLabel, ownerNamespaceLabel } from './owner.ts';
 import { objectError } from './refusals.ts';
 import { isPruneDisabled } from './selectors.ts';
 
@@ -25,6 +27,8 @@ export interface PruneRequest {
   stale: readonly InventoryEntry[];
   concurrency?: number;
   customStageKinds?: readonly string[];
+  /** Who gets what is let go, if anybody wants it. Default: nobody does. */
+  heirOf?: HeirOf;
   signal?: AbortSignal;
   onProgress?(done: number, total: number): void;
 }
@@ -47,7 +51,7 @@ export function staleEntries(old: readonly InventoryEntry[], current: readonly I
 
 /**
  * Deletes stale objects in the reverse order of application, each only when it still carries the owner's labels and no
- * switch keeps it. A failure keeps nothing from being tried; kinds that no longer exist count as gone.
+ * switch keeps it; what another owner wants as well is handed to it with its labels. A failure keeps nothing from being tried; kinds that no longer exist count as gone.
  */
 export async function pruneInventory(request: PruneRequest): Promise<PruneResult> {
   const { client, owner, stale, signal } = request;
@@ -67,6 +71,13 @@ export async function pruneInventory(request: PruneRequest): Promise<PruneResult
         return;
       }
       const { uid } = live.metadata;
+      const heir = request.heirOf?.((entries.get(ref) as InventoryEntry).id);
+      if (heir) {
+        const metadata = { uid, labels: ownerLabels(heir) };
+        await client.patch(served, { metadata }, { type: 'merge', fieldManager: applyManager, signal });
+        result.changes.push({ subject: subjectOf(ref), action: 'skipped' });
+        return;
+      }
       const isThere = await client.delete(served, { propagationPolicy: 'Background', uid, signal });
       if (!isThere) return;
       result.deleted.push({ ref: served, resource, uid });

@@ -49,10 +49,16 @@ describe('resolveScalar', () => {
 });
 
 describe('by the rules of YAML 1.1', () => {
-  test.each([
-    ...['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON', 'true', 'True', 'TRUE'].map((word) => [word, true] as const),
-    ...['n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF', 'false', 'False'].map((word) => [word, false] as const),
-    ...['yEs', 'oN', 'yess', '<<', '='].map((word) => [word, word] as const),
+  test.each<[string, unknown]>([
+    ...['y', 'Y', 'yes', 'Yes', 'YES', 'on', 'On', 'ON', 'true', 'True', 'TRUE'].map((word): [string, unknown] => [
+      word,
+      true,
+    ]),
+    ...['n', 'N', 'no', 'No', 'NO', 'off', 'Off', 'OFF', 'false', 'False'].map((word): [string, unknown] => [
+      word,
+      false,
+    ]),
+    ...['yEs', 'oN', 'yess', '<<', '='].map((word): [string, unknown] => [word, word]),
     ['~', null],
     ['0o17', 15],
     ['1_000', 1000],

@@ -5,7 +5,12 @@ import { ClusterError } from '../../k8s/remote-clusters.ts';
 import { type KubeObject, type NamespacedName, type ObjectRef, subjectOf } from '../../k8s/object.ts';
 import type { CacheScope, WatchCache, WatchCaches } from '../../k8s/watch-cache.ts';
 import { failure } from '../errors.ts';
-import { compileHealthExpressions, type Evaluate } from './health-expressions.ts';
+import {
+  compileHealthExpressions,
+  type Evaluate,
+  type HealthExpression,
+  isJudgedByExpression,
+} from './health-expressions.ts';
 import {
   type AppliedObject,
   hasHealthChecks,
@@ -92,6 +97,7 @@ export async function waitForKustomization(
   }
   if (!hasHealthChecks(kustomization)) return { checkedCount: 0, durationMs: 0 };
   const evaluate = evaluatorOf(kustomization);
+  const expressions = healthSpecOf(kustomization).healthCheckExprs;
   const targets = healthTargets(kustomization, await deps.appliedObjects(input.inventoryKey));
   const applied = new Set(targets.filter(({ isApplied }) => isApplied).map(({ ref }) => ref));
   const cluster = await clusterOf(deps, kustomization);
@@ -100,8 +106,9 @@ export async function waitForKustomization(
   async function cacheFor(ref: ObjectRef): Promise<WatchCache | undefined> {
     const resource = await cluster.client.resourceFor(ref.group, ref.version, ref.kind);
     if (!resource) return undefined;
-    if (applied.has(ref)) {
-      const cache = cluster.caches.open(deps.scopeFor(resource));
+    const scope = deps.scopeFor(resource);
+    if (applied.has(ref) && isEnough(scope, expressions, ref)) {
+      const cache = cluster.caches.open(scope);
       if (await mayList(cache, signal)) return cache;
     }
     // Whatever it did not apply, a Kustomization sees with the eyes of its account.
@@ -129,6 +136,11 @@ async function clusterOf(deps: HealthDependencies, kustomization: KubeObject): P
     if (error instanceof ClusterError) throw failure('ReconciliationFailed', error.message, { cause: error });
     throw error;
   }
+}
+
+/** False for a scope of metadata alone when an expression may ask for any field of the object. */
+function isEnough(scope: CacheScope, expressions: readonly HealthExpression[] | undefined, ref: ObjectRef): boolean {
+  return !scope.metadataOnly || !isJudgedByExpression(expressions ?? [], ref);
 }
 
 /** False when the whole kind may not be listed, as with a kubeconfig that is good for some namespaces only. */
@@ -167,10 +179,12 @@ export function healthNow(
   if (!hasHealthChecks(kustomization)) return true;
   const evaluate = evaluatorOrUndefined(kustomization);
   if (!evaluate) return false;
+  const expressions = healthSpecOf(kustomization).healthCheckExprs;
   const find = appliedCacheFinder(deps);
   const nowMs = Date.now();
   return healthTargets(kustomization, applied).every((target) => {
-    const cache = target.isApplied ? find(target.ref) : namedCache(deps, target);
+    const shared = target.isApplied ? find(target.ref) : undefined;
+    const cache = shared && isEnough(shared.scope, expressions, target.ref) ? shared : namedCache(deps, target);
     if (!cache?.isSynced) return false;
     const seen = { ...target, cache, wasThere: target.minResourceVersion !== undefined };
     return healthOfTarget(seen, evaluate, nowMs).status === 'Current';

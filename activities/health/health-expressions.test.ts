@@ -1,7 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import type { KubeObject } from '../../k8s/object.ts';
-import { compileHealthExpressions, healthExpressionError, type HealthExpression } from './health-expressions.ts';
+import {
+  compileHealthExpressions,
+  healthExpressionError,
+  type HealthExpression,
+  isJudgedByExpression,
+} from './health-expressions.ts';
 
 const thing = (body: string): KubeObject => ({
   apiVersion: 'example.org/v1',
@@ -55,6 +60,16 @@ describe('compileHealthExpressions', () => {
       expect.objectContaining({ type: 'InvalidCELExpression', message: expect.stringMatching(message) }),
     );
   });
+});
+
+test.each([
+  [{ group: 'example.org', version: 'v1', kind: 'Thing' }, true],
+  [{ group: 'example.org', version: 'v1', kind: 'Other' }, false],
+  [{ group: 'example.org', version: 'v2', kind: 'Thing' }, false],
+  [{ group: '', version: 'v1', kind: 'Secret' }, true],
+])('tells whether an entry holds for %o', (ref, expected) => {
+  const expressions = [byPhase, { apiVersion: 'v1', current: 'true' }];
+  expect(isJudgedByExpression(expressions, { ...ref, namespace: 'apps', name: 'a' })).toBe(expected);
 });
 
 test('says why entries do not compile, and nothing of those that do', () => {

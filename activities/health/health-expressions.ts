@@ -1,7 +1,7 @@
 // spec.healthCheckExprs: health by CEL expressions, per apiVersion and kind (contract 1.8 and 2.1).
 import type { Environment } from '@marcbachmann/cel-js';
 import { celEnvironment, type CelProgram, compileCel, toCel } from '../../k8s/cel.ts';
-import type { KubeObject } from '../../k8s/object.ts';
+import { joinApiVersion, type KubeObject, type ObjectRef } from '../../k8s/object.ts';
 import { failure, messageOf } from '../errors.ts';
 import { type Health, healthOf, observedGenerationBehind } from './status.ts';
 
@@ -39,6 +39,12 @@ export function compileHealthExpressions(expressions: readonly HealthExpression[
     const rule = object && (rules.get(`${object.apiVersion} ${object.kind}`) ?? rules.get(`${object.apiVersion} `));
     return rule ? rule(object, nowMs) : healthOf(object, nowMs);
   };
+}
+
+/** True when an entry holds for an object: its health can then depend on any of its fields. */
+export function isJudgedByExpression(expressions: readonly HealthExpression[], ref: ObjectRef): boolean {
+  const apiVersion = joinApiVersion(ref);
+  return expressions.some((entry) => entry.apiVersion === apiVersion && (!entry.kind || entry.kind === ref.kind));
 }
 
 const judged = new WeakMap<readonly HealthExpression[], string>();

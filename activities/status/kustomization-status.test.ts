@@ -82,6 +82,19 @@ describe('statusAfterSuccess', () => {
 
     expect(status.conditions?.find((c) => c.type === 'DriftConflict')?.message).toContain("written by 'keda'");
   });
+
+  test('what was left to another Kustomization is named until an apply gets it', () => {
+    const yielded = [{ subject: 'ConfigMap/a/x', to: 'apps/b' }];
+    const left = statusAfterSuccess(object(), context, { yielded });
+    const messageOf = (status: object) =>
+      (status as typeof left).conditions?.find((c) => c.type === 'OwnerConflict')?.message;
+
+    expect(messageOf(left)).toBe(
+      'not applied, as another Kustomization has it in its source too: ConfigMap/a/x (Kustomization/apps/b); remove each object from one of the two',
+    );
+    expect(messageOf(statusAfterSuccess(object({}, left), context, {}))).toBe(messageOf(left));
+    expect(typesOf(statusAfterSuccess(object({}, left), context, { yielded: [] }))).toEqual({ Ready: 'True' });
+  });
 });
 
 describe('statusAfterFailure', () => {

@@ -9,6 +9,9 @@ import { type ConditionWish, failureWishes, withConditions } from './conditions.
 /** The condition that names another manager which keeps writing what Continuo corrects. Not one of Flux's. */
 export const driftConflictCondition = 'DriftConflict';
 
+/** Names the objects that another Kustomization has in its source too, and has got. Not one of Flux's. */
+export const ownerConflictCondition = 'OwnerConflict';
+
 /** Says that a rollback was made, and of what; while it is True the source's revision is held. As for a HelmRelease. */
 export const remediatedCondition = 'Remediated';
 
@@ -31,7 +34,7 @@ export interface ReportContext {
 export function statusAfterSuccess(
   object: Kustomization,
   context: ReportContext,
-  result: { inventory?: InventoryEntry[]; health?: { durationMs: number } },
+  result: { inventory?: InventoryEntry[]; health?: { durationMs: number }; yielded?: readonly YieldedObject[] },
 ): KustomizationStatus {
   const status = object.status ?? {};
   const revision = context.revision ?? '';
@@ -40,8 +43,10 @@ export function statusAfterSuccess(
     { type: 'Ready', status: 'True', reason: 'ReconciliationSucceeded', message: `Applied revision: ${revision}` },
     ...(hasHealthChecks ? [healthyWish(status, result.health)] : []),
     ...conflictWishes(context.lostFights),
+    ...ownerConflictWishes(result.yielded ?? []),
   ];
   const removed = ['Reconciling', 'Stalled', 'Healthy', remediatedCondition, driftConflictCondition];
+  if (result.yielded) removed.push(ownerConflictCondition);
   return {
     ...status,
     conditions: withConditions(status.conditions, wishes, removed, context.generation, context.now),
@@ -169,6 +174,26 @@ function conflictWishes(fights: readonly DriftRound[]): ConditionWish[] {
       status: 'True',
       reason: 'FieldManagerConflict',
       message: `another manager keeps writing fields of this Kustomization, which are now corrected on the interval only: ${writers}. Remove the fields from the source, or stop the other writer`,
+    },
+  ];
+}
+
+/** An object that was left to another Kustomization, `<namespace>/<name>`. */
+export interface YieldedObject {
+  subject: string;
+  to: string;
+}
+
+function ownerConflictWishes(yielded: readonly YieldedObject[]): ConditionWish[] {
+  if (yielded.length === 0) return [];
+  const told = yielded.slice(0, 10).map(({ subject, to }) => `${subject} (Kustomization/${to})`);
+  if (yielded.length > told.length) told.push(`and ${yielded.length - told.length} more`);
+  return [
+    {
+      type: ownerConflictCondition,
+      status: 'True',
+      reason: 'OwnerConflict',
+      message: `not applied, as another Kustomization has it in its source too: ${told.join(', ')}; remove each object from one of the two`,
     },
   ];
 }

@@ -8,10 +8,12 @@ import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workf
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
 import {
+  ownerConflictCondition,
   rollbackMessage,
   statusAfterFailure,
   statusAfterRollback,
   statusAfterSuccess,
+  type YieldedObject,
 } from './kustomization-status.ts';
 import { isoSeconds, type ObjectWriter } from './status-activities.ts';
 
@@ -41,6 +43,8 @@ export interface KustomizationReport extends ReportInput {
     inventoryKey: string;
     /** Objects that another Kustomization had applied before. */
     takenOver?: { subject: string; from: string }[];
+    /** Objects that were left to another Kustomization. */
+    yielded?: YieldedObject[];
   };
   pruned?: { changes: ChangeSummary; inventoryKey?: string };
   health?: { checkedCount: number; durationMs: number };
@@ -90,9 +94,16 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
       const context = { ...input, durationMs, now: isoSeconds(now) };
       const next = input.isHeld
         ? { ...object.status, ...(inventory ? { inventory: { entries: inventory } } : {}) }
-        : statusAfterSuccess(object, context, { inventory, health: input.health });
+        : statusAfterSuccess(object, context, {
+            inventory,
+            health: input.health,
+            yielded: input.applied && (input.applied.yielded ?? []),
+          });
+      const conflict = messageOf(next, ownerConflictCondition);
+      const isNewConflict = conflict !== undefined && conflict !== messageOf(object.status, ownerConflictCondition);
       // A look that nobody asked for and that found all in place leaves no trace.
-      const isQuiet = isUnchanged && !input.health && isUnasked(input) && isReadyWith(object, input);
+      const isQuiet =
+        isUnchanged && !input.health && isUnasked(input) && isReadyWith(object, input) && !isNewConflict;
       await writer.writeStatus(object, isQuiet ? { ...next, history: object.status?.history } : next);
       if (isQuiet) return outcome;
 
@@ -107,6 +118,7 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
         const message = `applied by another Kustomization before: ${lines.join(', ')}${takenOver.length > 10 ? ' …' : ''}; keep each object in the source of one of them`;
         tell(told, 'Warning', 'OwnerConflict', message);
       }
+      if (isNewConflict) tell(told, 'Warning', 'OwnerConflict', conflict);
       for (const fight of input.lostFights) {
         tell(
           told,
@@ -199,6 +211,10 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
       if (object && entries) await writer.writeStatus(object, { ...object.status, inventory: { entries } });
     },
   };
+}
+
+function messageOf(status: Kustomization['status'], type: string): string | undefined {
+  return status?.conditions?.find((condition) => condition.type === type)?.message;
 }
 
 function isUnasked({ trigger }: ReportInput): boolean {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type AppliedObject, type HealthCheck } from '../../activities/health/health-targets.ts';
 import { type HealthDependencies, healthNow, waitForKustomization } from '../../activities/health/health-activities.ts';
+import type { HealthExpression } from '../../activities/health/health-expressions.ts';
 import { createNamedCaches } from '../../activities/health/named-caches.ts';
 import { createKubeClient } from '../../k8s/kube-client.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
@@ -74,13 +75,19 @@ async function apply(...objects: KubeObject[]): Promise<AppliedObject[]> {
 interface Spec {
   wait?: boolean;
   healthChecks?: HealthCheck[];
+  healthCheckExprs?: HealthExpression[];
 }
 
 function kustomization(spec: Spec): KubeObject {
   return { ...object('kustomize.toolkit.fluxcd.io/v1', 'Kustomization', 'apps'), spec };
 }
 
-const scopeFor: HealthDependencies['scopeFor'] = (resource) => ({ resource, labelSelector: `${label}=${run}` });
+/** As for what is applied: of ConfigMaps the metadata alone is kept. */
+const scopeFor: HealthDependencies['scopeFor'] = (resource) => ({
+  resource,
+  labelSelector: `${label}=${run}`,
+  metadataOnly: resource.kind === 'ConfigMap',
+});
 
 function dependencies(applied: AppliedObject[], spec: Spec): HealthDependencies {
   return {
@@ -175,6 +182,20 @@ describe('health in a cluster', () => {
 
     expect(await waiting).toMatchObject({ checkedCount: 1 });
     expect(isHealthyNow([], spec)).toBe(true);
+  });
+
+  test('an expression sees all fields, also of a kind of which the metadata alone is kept', async () => {
+    const [failed, current] = ['data.state == "bad"', 'data.state == "good"'];
+    const spec = { wait: true, healthCheckExprs: [{ apiVersion: 'v1', kind: 'ConfigMap', failed, current }] };
+    const bad = await apply(object('v1', 'ConfigMap', 'judged', { data: { state: 'bad' } }));
+    expect(isHealthyNow(bad, spec)).toBe(false);
+    await expect(wait(bad, { spec })).rejects.toMatchObject({
+      message: expect.stringContaining("judged status: 'Failed'"),
+    });
+
+    const good = await apply(object('v1', 'ConfigMap', 'judged', { data: { state: 'good' } }));
+    expect(await wait(good, { spec })).toMatchObject({ checkedCount: 1 });
+    expect(isHealthyNow(good, spec)).toBe(true);
   });
 
   test('a kind that the server does not know is told', async () => {

@@ -161,6 +161,13 @@ const cases: [string, Partial<Observation>, Cursor, WakeReason[], object][] = [
     { do: 'reconcile', trigger: 'dependency' },
   ],
   [
+    'a failure that is mended with nothing left to do is acknowledged',
+    {},
+    failed,
+    [dependency],
+    { do: 'acknowledge', trigger: 'dependency' },
+  ],
+  [
     'to wait for a dependency still is no news',
     { isSettled: false, obstacle: { reason: 'DependencyNotReady', message: 'm' } },
     failed,

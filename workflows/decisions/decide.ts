@@ -80,7 +80,9 @@ export function decide(o: Observation, cursor: Cursor, wakes: readonly WakeReaso
 
   const trigger = triggerOf(o, cursor, wakes, nowMs, isRequested);
   if (!trigger) return { do: 'wait' };
-  if (o.isSettled && (trigger === 'request' || trigger === 'revision')) return { do: 'acknowledge', trigger };
+  if (o.isSettled && (trigger === 'request' || trigger === 'revision' || trigger === 'dependency')) {
+    return { do: 'acknowledge', trigger };
+  }
   if (o.isSettled && (trigger === 'interval' || trigger === 'drift')) return { do: 'wait' };
   return { do: 'reconcile', trigger };
 }
@@ -102,7 +104,8 @@ function triggerOf(
   if (cursor.outcome !== undefined && !o.isSettled && wakes.some((wake) => wake.type === 'artifact')) return 'revision';
   // Something that it refers to or depends on has changed. Still waiting for a dependency is no news.
   const isStillWaiting = cursor.outcome === 'failed' && o.obstacle?.reason === 'DependencyNotReady';
-  if (!o.isSettled && !isStillWaiting && wakes.some((wake) => wake.type === 'dependency')) return 'dependency';
+  const isFine = o.isSettled && cursor.outcome !== 'failed' && cursor.outcome !== 'stalled';
+  if (!isFine && !isStillWaiting && wakes.some((wake) => wake.type === 'dependency')) return 'dependency';
   if (cursor.outcome === 'stalled' || (cursor.outcome === undefined && o.isStalled)) return undefined;
   const isDue = cursor.dueAtMs !== undefined && nowMs >= cursor.dueAtMs;
   if (cursor.outcome === 'failed') return isDue ? 'retry' : undefined;
