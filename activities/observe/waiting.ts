@@ -2,6 +2,7 @@
 import { apiVersionOfKind } from '../../k8s/api/index.ts';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import { KubeApiError } from '../../k8s/client.ts';
+import { parseDuration } from '../../k8s/duration.ts';
 import { type FluxObjects, isWatchedKind } from '../../k8s/flux-objects.ts';
 import { type KubeObject, type ObjectRef, splitApiVersion, subjectOf } from '../../k8s/object.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
@@ -73,7 +74,9 @@ export async function waitingOf(
     return { waitingFor: held, awaitMs: patienceMs - youngMs, awaiting: waitingMessage(unready, nowSeconds()) };
   }
   const message = waitingMessage(unready, waitingSince(object));
-  return { waitingFor: held, obstacle: { reason: 'DependencyNotReady', message } };
+  // A signal brings the next look; the interval is for a lost one.
+  const retryInMs = parseDuration(object.spec.interval);
+  return { waitingFor: held, obstacle: { reason: 'DependencyNotReady', message, retryInMs } };
 }
 
 export interface FindReadyInput {

@@ -81,10 +81,11 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
     async reportKustomization(input: KustomizationReport): Promise<ReconcileOutcome> {
       const object = await find(input.ref);
       const reason = 'ReconciliationSucceeded';
-      const message = `Applied revision: ${input.revision ?? ''}`;
+      const revision = input.isHeld ? object?.status?.lastAppliedRevision : input.revision;
+      const message = `Applied revision: ${revision ?? ''}`;
       const changes = joinChanges(input.applied?.changes, input.pruned?.changes);
       const isUnchanged = changes.lines.length === 0;
-      const outcome = { isUnchanged, reason, message, revision: input.revision };
+      const outcome = { isUnchanged, reason, message, revision };
       if (!object) return outcome;
 
       const now = Date.now();
@@ -102,8 +103,7 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
       const conflict = messageOf(next, ownerConflictCondition);
       const isNewConflict = conflict !== undefined && conflict !== messageOf(object.status, ownerConflictCondition);
       // A look that nobody asked for and that found all in place leaves no trace.
-      const isQuiet =
-        isUnchanged && !input.health && isUnasked(input) && isReadyWith(object, input) && !isNewConflict;
+      const isQuiet = isUnchanged && !input.health && isUnasked(input) && isReadyWith(object, input) && !isNewConflict;
       await writer.writeStatus(object, isQuiet ? { ...next, history: object.status?.history } : next);
       if (isQuiet) return outcome;
 
