@@ -54,6 +54,11 @@ export function appObjects(index: number, version: string): KubeObject[] {
   ];
 }
 
+/** The smallest object that can change. */
+export function configMapObject(name: string, value: string): KubeObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { value } } as KubeObject;
+}
+
 /** A repository that the platform's Git server serves. */
 export interface BenchRepository {
   url: string;

@@ -10,14 +10,21 @@ import type { KubeObject, ObjectRef } from '../k8s/object.ts';
 import { createWatchCaches } from '../k8s/watch-caches.ts';
 import { startPlatform } from '../tools/platform/index.ts';
 import { floorOfInstall, floorOfRequests } from './floor.ts';
-import { appName, appObjects, createBenchRepository, kustomizationObject, sourceObject } from './load.ts';
+import {
+  appName,
+  appObjects,
+  configMapObject,
+  createBenchRepository,
+  kustomizationObject,
+  sourceObject,
+} from './load.ts';
 import { machine, type Measured, measure, type Meter, round } from './measure.ts';
 import { apiServerMetrics } from './metrics-endpoint.ts';
 
 const { values } = parseArgs({
   options: {
     n: { type: 'string', default: '100' },
-    phases: { type: 'string', default: 'install,noop,all,one,single,starve,drift' },
+    phases: { type: 'string', default: 'install,noop,all,one,chain,single,starve,drift' },
     interval: { type: 'string', default: '10m' },
   },
 });
@@ -143,6 +150,31 @@ async function run(): Promise<void> {
     });
     report('one, until the object is updated', { seconds: round(updatedSeconds) });
     report('one, until all report the revision', measured);
+  }
+  if (phases.has('chain')) {
+    const chain = Array.from({ length: 6 }, (_, index) => `chain-${index}`);
+    const writeChain = (value: string): void => {
+      for (const name of chain) repository.write(`chain/${name}`, [configMapObject(name, value)]);
+    };
+    writeChain('1');
+    commit = repository.push('chain');
+    await requestSource();
+    for (const [index, name] of chain.entries()) {
+      const before = chain[index - 1];
+      const dependsOn = before ? { dependsOn: [{ name: before }] } : {};
+      await apply(kustomizationObject(namespace, name, `./chain/${name}`, dependsOn));
+    }
+    const hasChain = (): boolean => chain.every((name) => isAt(name, commit));
+    await until('the chain is installed', hasChain);
+    await sleep(12_000);
+    writeChain('2');
+    commit = repository.push('chain, changed');
+    const measured = await measure(meter, async () => {
+      await requestSource();
+      await until('the chain has the new revision', hasChain);
+    });
+    report('chain of 6, until the last one has the new revision', measured);
+    await until('all have the new revision', haveRevision(commit));
   }
   if (phases.has('single')) {
     const seconds: number[] = [];

@@ -1,9 +1,7 @@
 // The bridge: Kubernetes watches on one side, Temporal signals on the other. One heartbeating activity of the cluster
 // workflow, so exactly one worker runs it, and Temporal starts it elsewhere when that worker dies.
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Context, CancelledFailure } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
-import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import { type FluxObjects, type WatchedKind, watchedKinds } from '../k8s/flux-objects.ts';
 import { type KubeObject, type NamespacedName, refOf as objectRefOf, subjectOf } from '../k8s/object.ts';
@@ -13,9 +11,10 @@ import type { ForeignChange } from '../activities/apply/applied-events.ts';
 import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
 import { type ReconciledRef, refOfWorkflowId, type WakeReason, workflowIdOf } from '../workflows/messages.ts';
 import type { BridgeActivities } from '../workflows/stages.ts';
+import { createConsumerWakes } from './consumer-wakes.ts';
 import type { DependencyWatch } from './dependency-watch.ts';
 import type { DriftWatch } from './drift-watch.ts';
-import { hasNewArtifact, isConsumerOf, isDependantOf, wakeOf } from './events-to-wakes.ts';
+import { hasNewArtifact, isDependantOf, wakeOf } from './events-to-wakes.ts';
 import type { Log } from './log.ts';
 import { type ReferenceProgress, type ReferenceWatch, watchReferences } from './reference-watch.ts';
 import type { Signaller } from './signaller.ts';
@@ -36,63 +35,19 @@ export interface BridgeDependencies {
 }
 
 const heartbeatMs = 3_000;
-/** A new artifact is unpacked before its consumers are woken, if that takes no longer. */
-const warmUpMs = 3_000;
-
-/** What a new artifact changes is applied first: so long before the others are woken. */
-const headStartMs = 200;
-
 /** What a heartbeat keeps: how far the bridge has told changes, per kind. */
 type Progress = Partial<Record<WatchedKind, string>> & ReferenceProgress;
 
 export function createBridge(deps: BridgeDependencies): BridgeActivities {
   const { objects, signaller, log } = deps;
   const kinds = Object.keys(watchedKinds) as WatchedKind[];
-  /** Sources whose consumers are still to be woken. */
-  let telling = 0;
+  const consumers = createConsumerWakes(deps);
 
   const refOf = (object: KubeObject): ReconciledRef => ({
     kind: object.kind as WatchedKind,
     namespace: object.metadata.namespace ?? '',
     name: object.metadata.name,
   });
-
-  const wakeConsumers = async (source: KubeObject): Promise<void> => {
-    telling++;
-    try {
-      await warmUp(source);
-      const { resourceVersion } = source.metadata;
-      const consumers = objects.list('Kustomization').filter((object) => isConsumerOf(object, source));
-      const { changed, unchanged } = await byChange(consumers, source);
-      for (const ref of changed) signaller.wake(ref, { type: 'artifact', resourceVersion });
-      if (changed.length > 0 && unchanged.length > 0) await sleep(headStartMs);
-      for (const ref of unchanged) signaller.wake(ref, { type: 'artifact', resourceVersion });
-    } finally {
-      telling--;
-    }
-  };
-
-  /** Those for which the new artifact is known to change nothing come last: all that they have to do is to say so. */
-  const byChange = async (consumers: KubeObject[], source: KubeObject) => {
-    const digest = (source as GitRepository).status?.artifact?.digest ?? '';
-    const changed: ReconciledRef[] = [];
-    const unchanged: ReconciledRef[] = [];
-    for (const consumer of consumers) {
-      const isSame = await deps.isBuilt(consumer as Kustomization, digest);
-      (isSame ? unchanged : changed).push(refOf(consumer));
-    }
-    return { changed, unchanged };
-  };
-
-  const warmUp = async (source: KubeObject): Promise<void> => {
-    const artifact = (source as GitRepository).status?.artifact;
-    if (artifact) {
-      const warm = deps.unpacked.get(artifact).catch((error: unknown) => {
-        log.info({ source: source.metadata.name, error: String(error) }, 'a new artifact cannot be unpacked yet');
-      });
-      await Promise.race([warm, new Promise((resolve) => setTimeout(resolve, warmUpMs).unref())]);
-    }
-  };
 
   /** A dependency that came or went has no workflow that could tell those who wait for it. */
   const wakeDependants = (object: KubeObject): void => {
@@ -109,8 +64,9 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     if (wake?.type === 'created') signaller.ensure(refOf(event.object));
     else if (wake) signaller.wake(refOf(event.object), wake);
     if (event.type !== 'MODIFIED') wakeDependants(event.object);
-    if (event.object.kind === 'GitRepository' && hasNewArtifact(event)) void wakeConsumers(event.object);
+    if (event.object.kind === 'GitRepository' && hasNewArtifact(event)) void consumers.wake(event.object);
     if (event.object.kind !== 'Kustomization') return;
+    consumers.onReport(event.object);
     void deps.dependencies.follow(event.object, event.type === 'DELETED');
     if (event.type === 'DELETED') deps.drift.forget(refOf(event.object));
     else void deps.drift.follow(event.object as Kustomization);
@@ -159,7 +115,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
           signaller.wake(ref, { type: 'resync' });
         }
         if (since && kind === 'GitRepository' && BigInt(object.metadata.resourceVersion ?? 0) > BigInt(since)) {
-          void wakeConsumers(object);
+          void consumers.wake(object);
         }
       }
     }
@@ -187,7 +143,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       let isCaughtUp = false;
       /** Only what has reached Temporal counts as told: what is on its way is lost with this process. */
       const beat = (): void => {
-        if (isCaughtUp && telling === 0 && signaller.isIdle()) {
+        if (isCaughtUp && consumers.isIdle() && signaller.isIdle()) {
           told = Object.fromEntries(kinds.map((kind) => [kind, objects.cacheOf(kind).resourceVersion]));
           Object.assign(told, references?.progress());
         }
