@@ -56,7 +56,7 @@ export function appObjects(index: number, version: string): KubeObject[] {
 
 /** The smallest object that can change. */
 export function configMapObject(name: string, value: string): KubeObject {
-  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { value } } as KubeObject;
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { value } };
 }
 
 /** A repository that the platform's Git server serves. */

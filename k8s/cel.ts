@@ -20,7 +20,7 @@ export function compileCel(environment: Environment, expression: string): CelPro
   const checked = parsed.check();
   if (!checked.valid) throw checked.error ?? new Error('the types do not fit');
   if (checked.type !== 'bool' && checked.type !== 'dyn') throw new Error(`expected a bool, got ${checked.type}`);
-  return (context) => parsed(context as Record<string, unknown>);
+  return (context) => parsed(context);
 }
 
 /** A JSON value for CEL, which knows whole numbers as 64-bit integers: BigInts here. */

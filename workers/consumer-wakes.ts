@@ -69,11 +69,13 @@ export function createConsumerWakes(deps: ConsumerWakesDependencies): ConsumerWa
       const reported = Promise.withResolvers<void>();
       underWay.set(keyOf(consumer), reported.resolve);
       signaller.wake(refOf(consumer), { type: 'artifact', resourceVersion });
-      const done = Promise.race([reported.promise, sleep(patienceMs, undefined, { ref: false })]).then(() => {
-        running.delete(done);
-      });
+      const done = untilReported(reported.promise).finally(() => running.delete(done));
       running.add(done);
     }
+  }
+
+  async function untilReported(reported: Promise<void>): Promise<void> {
+    await Promise.race([reported, sleep(patienceMs, undefined, { ref: false })]);
   }
 
   return {

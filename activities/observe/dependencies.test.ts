@@ -21,7 +21,7 @@ function kustomization(name: string, fields: { spec?: object; status?: object } 
     kind: 'Kustomization',
     metadata: { namespace: 'team', name, generation: 2 },
     ...fields,
-  } as KubeObject;
+  };
 }
 
 function judge(dependency: KubeObject | undefined, readyExpr?: string, isAdditive = false) {
