@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Comparison, Difference } from '../activities/apply/compare-manifests.ts';
 import type { KubeClient } from '../k8s/client.ts';
+import { watchedKinds } from '../k8s/flux-objects.ts';
 import { subjectOf } from '../k8s/object.ts';
 import { addBuildFlags, type BuildFlags, kustomizationOf } from './build-flags.ts';
 import { changeLinesOf } from './change-lines.ts';
@@ -48,9 +49,10 @@ async function runDiff(words: string[], flags: DiffFlags): Promise<void> {
 }
 
 async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<number> {
-  const [{ renderKustomization }, { compareManifests }, { withTarget }] = await Promise.all([
+  const [{ renderKustomization }, { compareManifests }, { rivalRule }, { withTarget }] = await Promise.all([
     import('./render.ts'),
     import('../activities/apply/compare-manifests.ts'),
+    import('../activities/apply/claims.ts'),
     import('./target-client.ts'),
   ]);
   const { signal } = onInterrupt();
@@ -66,6 +68,10 @@ async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<n
     report,
   });
   const { force, commonMetadata, ignore, prune } = kustomization.spec;
+  const known = new Set(inventory.map(({ id }) => id));
+  const rivalOf = rivalRule(kustomization, known, {
+    kustomization: (ref) => kube.get({ ...watchedKinds.Kustomization, ...ref }),
+  });
   const compare = (client: KubeClient): Promise<Comparison> =>
     compareManifests({
       client,
@@ -73,7 +79,7 @@ async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<n
       objects,
       inventory,
       isPruned: prune,
-      options: { force, commonMetadata, ignore },
+      options: { force, commonMetadata, ignore, rivalOf },
       signal,
     });
   const { differences, errors, unchangedCount } = await withTarget(kube, kustomization, report, compare);

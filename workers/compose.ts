@@ -48,6 +48,7 @@ import { createDependencyWatch, type DependencyWatch } from './dependency-watch.
 import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
 import { boundedHealthWaits } from './health-waits.ts';
 import type { Log } from './log.ts';
+import { startRetention } from './retention.ts';
 import { createTargetClusters, type TargetCluster } from './target-clusters.ts';
 
 /** Built manifests kept in memory. */
@@ -85,6 +86,13 @@ export async function compose(options: EngineOptions): Promise<Engine> {
   const { kube, log } = options;
   const activities = composeActivities(options, parts);
   const health = createHealthActivities({ ...parts, clusterOf: parts.targets.open, scopeFor: appliedScope });
+  const stopRetention = startRetention({
+    store: parts.store,
+    manifests: parts.manifestStore,
+    objects: () => (parts.objects.cacheOf('Kustomization').isSynced ? parts.objects.list('Kustomization') : undefined),
+    retentionMs: options.config.CONTINUO_MANIFEST_RETENTION_SECONDS * 1000,
+    log,
+  });
   return {
     activities,
     watchActivities: boundedHealthWaits(health, activities.reportProgress),
@@ -108,6 +116,7 @@ export async function compose(options: EngineOptions): Promise<Engine> {
       return unpacked !== undefined && (await parts.findBuilt(object, unpacked)) !== undefined;
     },
     async close() {
+      stopRetention();
       await parts.events.flush();
       parts.events.close();
       await parts.targets.close();

@@ -79,13 +79,16 @@ export const optionSchema = z.object({
   CONTINUO_CUSTOM_APPLY_STAGE_KINDS: z
     .string()
     .default('')
-    .describe('Comma-separated kinds that are applied, and waited for, before all ordinary ones.'),
+    .describe('Comma-separated kinds, or `group/Kind`, that are applied before all ordinary ones.'),
   CONTINUO_OVERRIDE_MANAGERS: z
     .string()
     .default('')
     .describe('Comma-separated field managers whose fields are taken over.'),
   CONTINUO_ARTIFACT_RETENTION_RECORDS: count.default(2).describe('Artifacts of a source that are kept at least.'),
   CONTINUO_ARTIFACT_RETENTION_SECONDS: count.default(60).describe('No artifact that is younger is removed.'),
+  CONTINUO_MANIFEST_RETENTION_SECONDS: count
+    .default(86_400)
+    .describe('Built manifests that no `status.history` names are kept so long; those that one names stay.'),
   CONTINUO_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('What is logged.'),
 });
 

@@ -58,7 +58,8 @@ export function classifyAppliedEvent(
 
 /** A finished Job with a TTL goes by itself: to make it again at once would run it for ever. The interval does (as in Flux). */
 function hasSweptItself({ kind, spec, status }: KubeObject): boolean {
-  if (kind !== 'Job' || (spec as { ttlSecondsAfterFinished?: number })?.ttlSecondsAfterFinished === undefined) return false;
+  if (kind !== 'Job' || (spec as { ttlSecondsAfterFinished?: number })?.ttlSecondsAfterFinished === undefined)
+    return false;
   const { conditions = [] } = (status ?? {}) as { conditions?: Array<{ type: string; status: string }> };
   return conditions.some(({ type, status: value }) => ['Complete', 'Failed'].includes(type) && value === 'True');
 }

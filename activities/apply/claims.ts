@@ -16,7 +16,8 @@ export interface ClaimsDeps {
   kustomization(ref: NamespacedName): Promise<KubeObject | undefined> | KubeObject | undefined;
   /** All of them, as memory has them. Without it nothing is handed over. */
   kustomizations?(): readonly KubeObject[];
-  journals: ApplyJournals;
+  /** Without them only what a status lists is known. */
+  journals?: ApplyJournals;
 }
 
 /**
@@ -32,8 +33,8 @@ export function rivalRule(self: KubeObject, known: ReadonlySet<string>, deps: Cl
     const listed = inventoryEntriesOf(found);
     if (listed.some((entry) => entry.id === id)) return other;
     // What it has not reported yet, because it still waits for health.
-    const journal = await deps.journals.open(other, listed);
-    return journal.entries().some((entry) => entry.id === id) ? other : undefined;
+    const journal = await deps.journals?.open(other, listed);
+    return journal?.entries().some((entry) => entry.id === id) ? other : undefined;
   };
 }
 

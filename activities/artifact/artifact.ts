@@ -50,6 +50,27 @@ export interface ArtifactStore {
   readBlob(key: string): Promise<Uint8Array | undefined>;
   writeBlob(key: string, content: Uint8Array): Promise<void>;
   removeBlob(key: string): Promise<void>;
+  /**
+   * Removes the blobs of a family that were written longer ago than an age, except those that are to be kept; they are
+   * named by the digest in their key, or by the digest of their key. A blob that is removed meanwhile is no error.
+   */
+  sweepBlobs(family: SweptFamily, options: SweepOptions): Promise<SweepResult>;
+}
+
+/** First part of the keys of blobs that are found again by their content alone, so that nobody removes them by key. */
+export const sweptFamilies = ['manifests', 'builds', 'inventory'] as const;
+export type SweptFamily = (typeof sweptFamilies)[number];
+
+export interface SweepOptions {
+  olderThanMs: number;
+  /** Default: nothing is kept for another reason than its age. */
+  isKept?(name: string): boolean | Promise<boolean>;
+}
+
+export interface SweepResult {
+  removedCount: number;
+  /** What is there now. */
+  kept: ReadonlySet<string>;
 }
 
 /** An artifact that was downloaded, verified and unpacked, with the sha256 of each of its files. */

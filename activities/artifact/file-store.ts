@@ -6,7 +6,16 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { failure, messageOf } from '../errors.ts';
-import type { ArchiveFile, Artifact, ArtifactOwner, ArtifactStore } from './artifact.ts';
+import {
+  type ArchiveFile,
+  type Artifact,
+  type ArtifactOwner,
+  type ArtifactStore,
+  sweptFamilies,
+  type SweepOptions,
+  type SweepResult,
+  type SweptFamily,
+} from './artifact.ts';
 import { type DigestAlgorithm, digestOfFile, formatDigest, parseDigest } from './digest.ts';
 import { pathProblem } from './tar-path.ts';
 import { gzip, writeTar } from './tar-writer.ts';
@@ -122,8 +131,9 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
   }
 
   function blobPath(key: string): string {
-    const hex = createHash('sha256').update(key).digest('hex');
-    return join(directory, '.blobs', hex.slice(0, 2), hex.slice(2));
+    const name = blobName(key);
+    const family = sweptFamilies.find((one) => key.startsWith(`${one}/`)) ?? '';
+    return join(directory, '.blobs', family, name.slice(0, 2), name.slice(2));
   }
 
   async function readBlob(key: string): Promise<Uint8Array | undefined> {
@@ -152,7 +162,35 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     await rm(blobPath(key), { force: true });
   }
 
-  return { publish, verify, urlOf, collectGarbage, removeAll, readBlob, writeBlob, removeBlob };
+  async function sweepBlobs(family: SweptFamily, { olderThanMs, isKept }: SweepOptions): Promise<SweepResult> {
+    const root = join(directory, '.blobs', family);
+    const kept = new Set<string>();
+    let removedCount = 0;
+    try {
+      for (const part of await namesIn(root)) {
+        for (const file of await filesOf(join(root, part))) {
+          const name = part + file.name;
+          const isTemporary = file.name.startsWith(temporaryPrefix);
+          const isOld = Date.now() - file.modifiedMs > (isTemporary ? temporaryMaxAgeMs : olderThanMs);
+          if (isOld && (isTemporary || !(await isKept?.(name)))) {
+            await rm(join(root, part, file.name), { force: true });
+            if (!isTemporary) removedCount++;
+          } else if (!isTemporary) kept.add(name);
+        }
+      }
+    } catch (error) {
+      throw storageFailure(`old blobs under "${family}" cannot be removed`, error);
+    }
+    return { removedCount, kept };
+  }
+
+  return { publish, verify, urlOf, collectGarbage, removeAll, readBlob, writeBlob, removeBlob, sweepBlobs };
+}
+
+/** The name of a blob within its family: the part of its key that is a digest, else the digest of the whole key. */
+export function blobName(key: string): string {
+  const [, digest] = /^[a-z]+\/([0-9a-f]{64})$/.exec(key) ?? [];
+  return digest ?? createHash('sha256').update(key).digest('hex');
 }
 
 /** A file of an owner's directory, as retention sees it. */
@@ -186,16 +224,18 @@ export function garbageOf(
   return [...dead, ...expired].map((file) => file.name);
 }
 
-async function filesOf(directory: string): Promise<StoredFile[]> {
-  const files: StoredFile[] = [];
-  let names: string[];
+async function namesIn(directory: string): Promise<string[]> {
   try {
-    names = await readdir(directory);
+    return await readdir(directory);
   } catch (error) {
     if (isMissing(error)) return [];
     throw error;
   }
-  for (const name of names) {
+}
+
+async function filesOf(directory: string): Promise<StoredFile[]> {
+  const files: StoredFile[] = [];
+  for (const name of await namesIn(directory)) {
     try {
       const info = await stat(join(directory, name));
       if (info.isFile()) files.push({ name, modifiedMs: info.mtimeMs });

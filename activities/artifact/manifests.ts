@@ -34,6 +34,8 @@ export interface ManifestStore {
   lookup(buildKey: string): Promise<StoredManifests | undefined>;
   /** What a build key gave, from memory alone; the blob may be gone. */
   peekKey(buildKey: string): StoredManifests | undefined;
+  /** Forgets what the store has no more, so that it is stored again when it is built again. */
+  forget(isGone: (digest: string) => boolean): void;
 }
 
 export interface ManifestStoreOptions {
@@ -145,6 +147,14 @@ export function createManifestStore({ store, sealer, maxCachedBytes }: ManifestS
     remember,
     lookup,
     peekKey: (buildKey) => keys.get(buildKey),
+    forget(isGone) {
+      for (const [buildKey, built] of keys) if (isGone(built.digest)) keys.delete(buildKey);
+      for (const [digest, entry] of cached) {
+        if (!isGone(digest)) continue;
+        cached.delete(digest);
+        cachedBytes -= entry.sizeBytes;
+      }
+    },
   };
 }
 
@@ -172,11 +182,13 @@ function digestOf(text: string): string {
   return `sha256:${createHash('sha256').update(text).digest('hex')}`;
 }
 
-function manifestsBlob(digest: string): string {
+/** The key of a digest's blob. */
+export function manifestsBlob(digest: string): string {
   return `manifests/${digest.slice('sha256:'.length)}`;
 }
 
-function keyBlob(buildKey: string): string {
+/** The key of the blob that holds the digest which a build key gave. */
+export function keyBlob(buildKey: string): string {
   return `builds/${buildKey}`;
 }
 

@@ -25,6 +25,10 @@ describe('explainStderr', () => {
       'Error: loading KV pairs: env source files: [a.env]: line [104 117 110 255] has invalid utf8 bytes : PASSWORD=hunter2',
       'loading KV pairs: env source files: [a.env]: a line has invalid utf8 bytes',
     ],
+    [
+      'panic: names and kinds not equal\n\ngoroutine 1 [running]:\nsigs.k8s.io/kustomize/api/resource.PrevIds(...)\n\t/src/resource.go:449 +0x1\n',
+      'kustomize crashed: names and kinds not equal',
+    ],
     ['', 'kustomize ended without saying why'],
   ])('%s', (stderr, message) => {
     expect(explainStderr(stderr, '/tmp/w/source')).toBe(message);

@@ -8,7 +8,7 @@ export function explainStderr(stderr: string, directory: string): string {
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !/^#? ?Warning:/i.test(line) && !/^\d{4}\/\d\d\/\d\d .*Warning:/i.test(line));
-  const whole = lines.join(' ').replace(/^Error: /, '');
+  const whole = withoutTrace(lines.join(' ').replace(/^Error: /, ''));
   const local = dropDumps(dropLiterals(whole))
     .replaceAll(`${directory}/`, '')
     .replaceAll(directory, '.')
@@ -16,6 +16,11 @@ export function explainStderr(stderr: string, directory: string): string {
   const first = withoutRepetition(local);
   const text = first || 'kustomize ended without saying why';
   return text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
+}
+
+/** A crash of kustomize prints where in its own code it was. */
+function withoutTrace(text: string): string {
+  return text.replace(/^panic: (.*?) goroutine \d+ \[.*$/, 'kustomize crashed: $1');
 }
 
 /** Go prints whole objects, the data of Secrets included; the braces are matched so that nothing of them is left. */

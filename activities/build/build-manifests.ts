@@ -11,12 +11,13 @@ import { type Closure, closureOf } from './closure.ts';
 import { assertNotEncrypted, decryptObjects } from './decryption/decrypt-objects.ts';
 import { decryptSources, noPlainSources, type PlainSources } from './decryption/decrypt-sources.ts';
 import type { Decryption } from './decryption/decryption.ts';
+import { isIdentityEncrypted } from './decryption/sops-metadata.ts';
 import { fileTreeOf, parentOf, resolveInside, resolveSpecPath } from './file-tree.ts';
 import { type BuildInput, prepareBuild } from './generate-kustomization.ts';
 import { runKustomize } from './kustomize.ts';
 import { ManifestError } from './manifest-error.ts';
 import { buildPlainFolder, isPlainSpec } from './plain-folder.ts';
-import { defaultReadLimits, type Manifests, readManifests, readYaml } from './read-manifests.ts';
+import { defaultReadLimits, isRecord, type Manifests, readManifests, readYaml } from './read-manifests.ts';
 import { createWorkspace } from './workspace.ts';
 
 /** How builds are run; the same for all of them. */
@@ -204,23 +205,34 @@ async function readOutput(output: string, signal: AbortSignal | undefined): Prom
   return objects;
 }
 
-/** kustomize seldom says where; if one of the files it read is no YAML, that place is the better message. */
+/** kustomize seldom says where; if one of the files it read is no YAML, or all encrypted, that is the better message. */
 async function explain(artifact: UnpackedArtifact, { closure, input }: BuildPlan, cause: unknown): Promise<unknown> {
   const isUnplaced = cause instanceof ManifestError;
-  if (!isUnplaced && !(cause instanceof Error && /yaml|json|kind|apiVersion|metadata|object/i.test(cause.message)))
+  if (
+    !isUnplaced &&
+    !(cause instanceof Error && /yaml|json|kind|apiVersion|metadata|object|crashed/i.test(cause.message))
+  )
     return cause;
   const generated = input.file ? [] : (input.fields.resources as string[]);
   const resources = new Set(generated.map((entry) => resolveInside(input.directory, entry)));
   for (const path of closure.files.filter((name) => /\.ya?ml$/.test(name))) {
     try {
       const text = await readFile(join(artifact.directory, path), 'utf8');
+      const { documents } = readYaml(text, path);
+      if (documents.some(({ value }) => isRecord(value) && isIdentityEncrypted(value))) return allEncrypted(path);
       if (resources.has(path)) readManifests(text, path);
-      else readYaml(text, path);
     } catch (error) {
       if (error instanceof ManifestError) return error;
     }
   }
   return cause;
+}
+
+function allEncrypted(path: string): Error {
+  return new Error(
+    `"${path}" has an encrypted apiVersion, kind or name, which kustomize has to read: decrypt it and encrypt only data ` +
+      "and stringData (--encrypted-regex '^(data|stringData)$')",
+  );
 }
 
 function existingDirectory(artifact: UnpackedArtifact, specPath: string | undefined): string {

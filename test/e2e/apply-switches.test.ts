@@ -8,7 +8,7 @@ import type { KubeClient } from '../../k8s/client.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
 import { type RunRecord, workflowIdOf } from '../../workflows/messages.ts';
 import { startCli } from './cli-process.ts';
-import { conditionOf, configMap, connectCluster, eventually, requestReconcile, statusOf } from './harness.ts';
+import { configMap, connectCluster, eventually, requestReconcile, statusOf } from './harness.ts';
 import {
   appName,
   createAppliedScenario,

@@ -78,8 +78,7 @@ test('a custom resource is as healthy as the expressions for it say', async () =
     failed: "status.phase in ['Broken', 'Lost']",
     current: "status.phase == 'Up' && status.size == spec.size",
   };
-  const phase = (name: string, size = 1) =>
-    setStatus(scenario, `${group}/v1`, 'Gadget', 'one', { phase: name, size });
+  const phase = (name: string, size = 1) => setStatus(scenario, `${group}/v1`, 'Gadget', 'one', { phase: name, size });
   const first = scenario.commit(files);
   await scenario.createSource();
   await scenario.createKustomization({
@@ -176,7 +175,9 @@ test('a Kustomization waits for those that it applies, and fails with one that i
         ...spec,
       },
     });
-  const gated = { healthChecks: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'gate', namespace: scenario.namespace }] };
+  const gated = {
+    healthChecks: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'gate', namespace: scenario.namespace }],
+  };
   const first = scenario.commit({ 'parent/child.yaml': child(gated), 'child/cm.yaml': configMap('inner', { v: '1' }) });
   await scenario.createSource();
   await scenario.createKustomization({ path: './parent', wait: true, timeout: '5m', retryInterval: '1s' });

@@ -347,6 +347,16 @@ describe('what was tampered with', () => {
     });
   });
 
+  test('that is encrypted as a whole is named where kustomize cannot read it', async () => {
+    const encrypted = await encrypt(plainSecret, 'yaml', [age]);
+    const spec = { targetNamespace: 'apps' };
+
+    await expect(build({ 'a.yaml': encrypted }, { ...withKey(age), spec })).rejects.toMatchObject({
+      type: 'BuildFailed',
+      message: expect.stringContaining('"a.yaml" has an encrypted apiVersion, kind or name'),
+    });
+  });
+
   test('is refused in a copy, also where the original is there too', async () => {
     const encrypted = await encrypt(plainSecret, 'yaml', [age], dataOnly);
     const copy = encrypted.replace('name: credentials', 'name: other');

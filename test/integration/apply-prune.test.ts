@@ -86,10 +86,7 @@ test('deletes what left the source, in reverse order, and nothing that is switch
   expect(output).toEqual({
     changes: {
       counts: { created: 0, configured: 0, unchanged: 0, skipped: 1, deleted: 2 },
-      lines: [
-        `Deployment/${namespace}/web deleted`,
-        `ConfigMap/${namespace}/goes deleted`,
-      ],
+      lines: [`Deployment/${namespace}/web deleted`, `ConfigMap/${namespace}/goes deleted`],
     },
     survivors: 0,
     errors: [],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { detectFormat, outputFormat, recipientsOf, type SopsFormat } from './sops-metadata.ts';
+import { detectFormat, isIdentityEncrypted, outputFormat, recipientsOf, type SopsFormat } from './sops-metadata.ts';
 
 const mac = 'ENC[AES256_GCM,data:bWFj,iv:aXY=,tag:dGFn,type:str]';
 const yaml = `apiVersion: v1
@@ -118,5 +118,19 @@ describe('recipientsOf', () => {
     ['json', '{', []],
   ])('reads the recipients of %s', (format, text, expected) => {
     expect(names(text, format)).toEqual(expected);
+  });
+});
+
+describe('isIdentityEncrypted', () => {
+  const sops = { mac };
+
+  test.each<[Record<string, unknown>, boolean]>([
+    [{ kind: mac, sops }, true],
+    [{ apiVersion: mac, kind: 'Secret', sops }, true],
+    [{ apiVersion: 'v1', kind: 'Secret', metadata: { name: mac }, sops }, true],
+    [{ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'a', labels: { b: mac } }, data: { c: mac }, sops }, false],
+    [{ kind: mac }, false],
+  ])('%j: %s', (object, expected) => {
+    expect(isIdentityEncrypted(object)).toBe(expected);
   });
 });

@@ -51,6 +51,14 @@ export function isEncryptedObject(value: Readonly<Record<string, unknown>>): boo
   return isRecord(sops) && (typeof sops.mac === 'string' || typeof sops.lastmodified === 'string');
 }
 
+/** True for an encrypted mapping in which even what tells an object from others is encrypted: kustomize cannot read it. */
+export function isIdentityEncrypted(value: Readonly<Record<string, unknown>>): boolean {
+  if (!isEncryptedObject(value)) return false;
+  const { apiVersion, kind, metadata } = value;
+  const name = isRecord(metadata) ? metadata.name : undefined;
+  return [apiVersion, kind, name].some((text) => typeof text === 'string' && text.startsWith(encryptedValueMark));
+}
+
 /** In which format decrypted content is to be: what its name asks for, else the one it came in. */
 export function outputFormat(input: SopsFormat, name: string): SopsFormat {
   if (input === 'binary') return 'binary';
