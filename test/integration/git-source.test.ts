@@ -80,6 +80,11 @@ function tarList(archived: ArchivedRevision): string[] {
   return execFileSync('tar', ['-tzf', file], { encoding: 'utf8' }).trim().split('\n');
 }
 
+function tarText(archived: ArchivedRevision, path: string): string {
+  const file = join(directory, 'artifacts', archived.artifact.path);
+  return execFileSync('tar', ['-xzOf', file, path], { encoding: 'utf8' });
+}
+
 async function failureOf(promise: Promise<unknown>): Promise<{ reason: string; message: string }> {
   const error = (await promise.then(
     () => new Error('did not fail'),
@@ -336,6 +341,18 @@ describe('a Git server', () => {
         commitSubject: 'first',
       });
       expect(again.artifact.digest).toBe(archived.artifact.digest);
+    }
+  });
+
+  it('reads what goes back and forth between two contents', async () => {
+    const content = (value: string): string =>
+      Array.from({ length: 40 }, (_, line) => `line-${line}: ${value}`).join('\n');
+    for (let round = 0; round < 10; round += 1) {
+      repository.write('app/settings.yaml', content(round % 2 === 0 ? 'one' : 'two'));
+      repository.commit(`round ${round}`);
+      const { archived } = await reconcile();
+      expect(tarText(archived, 'app/settings.yaml')).toBe(content(round % 2 === 0 ? 'one' : 'two'));
+      report({ archived });
     }
   });
 

@@ -58,6 +58,16 @@ export interface ObjectStore {
   drop(): Promise<void>;
 }
 
+/**
+ * Packs are thin: their deltas build on objects of older packs, and the same object may come again in a newer pack as a
+ * delta of what was a delta of it (`git revert` does so). Readers take packs in the order of their names, so names tell
+ * the age: an object is read from the oldest pack that has it, whose deltas lead to older ones and never in a circle.
+ */
+function packName(packCount: number, checksum: string): string {
+  return `pack-${String(packCount).padStart(6, '0')}-${checksum}`;
+}
+
+const formatVersion = 2;
 const emptyState: KeptState = { isShallow: false, firstPackBytes: 0, totalBytes: 0, packCount: 0 };
 const maxPacks = 40;
 const growthFactor = 4;
@@ -68,7 +78,7 @@ export function isOvergrown(state: KeptState): boolean {
   return state.packCount >= maxPacks || state.totalBytes > growthFactor * state.firstPackBytes + growthAllowanceBytes;
 }
 
-/** Opens the store in a directory, which is made when it is missing; an unreadable `kept.json` counts as empty. */
+/** Opens the store in a directory, which is made when it is missing; without a readable `kept.json` it is emptied. */
 export async function openObjectStore(directory: string): Promise<ObjectStore> {
   const packs = join(directory, 'objects', 'pack');
   const stateFile = join(directory, 'kept.json');
@@ -78,7 +88,7 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
 
   async function write(state: KeptState): Promise<void> {
     const temporary = `${stateFile}.tmp`;
-    await writeFile(temporary, JSON.stringify(state), { mode: 0o600 });
+    await writeFile(temporary, JSON.stringify({ formatVersion, ...state }), { mode: 0o600 });
     await rename(temporary, stateFile);
     store.state = state;
   }
@@ -96,8 +106,9 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
     }
   }
 
+  const state = await readState(stateFile);
   const store: ObjectStore = {
-    state: await readState(stateFile),
+    state: state ?? { ...emptyState },
 
     async hasCommit(oid) {
       if (store.state.packCount === 0) return false;
@@ -135,9 +146,10 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
         if (pack.objectCount === 0) return;
         await git.indexPack({ fs, dir: packs, gitdir: directory, filepath: `${name}.pack`, cache });
         // Readers find a pack by its index, so the index comes last.
-        await rename(file, join(packs, `pack-${pack.checksum}.pack`));
-        await rename(join(packs, `${name}.idx`), join(packs, `pack-${pack.checksum}.idx`));
         const { firstPackBytes, totalBytes, packCount } = store.state;
+        const kept = join(packs, packName(packCount, pack.checksum));
+        await rename(file, `${kept}.pack`);
+        await rename(join(packs, `${name}.idx`), `${kept}.idx`);
         await write({
           ...store.state,
           firstPackBytes: firstPackBytes || pack.sizeBytes,
@@ -162,14 +174,19 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
       store.state = { ...emptyState };
     },
   };
+  if (!state) await store.drop(); // packs that nobody accounts for must not be read
   return store;
 }
 
-async function readState(file: string): Promise<KeptState> {
+/** undefined where there is none, or one of another version. */
+async function readState(file: string): Promise<KeptState | undefined> {
   try {
-    return { ...emptyState, ...(JSON.parse(await readFile(file, 'utf8')) as Partial<KeptState>) };
+    const { formatVersion: version, ...state } = JSON.parse(await readFile(file, 'utf8')) as Partial<KeptState> & {
+      formatVersion?: number;
+    };
+    return version === formatVersion ? { ...emptyState, ...state } : undefined;
   } catch {
-    return { ...emptyState };
+    return undefined;
   }
 }
 
