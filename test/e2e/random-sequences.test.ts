@@ -72,7 +72,6 @@ beforeAll(async () => {
 
 afterEach(async ({ task }) => {
   if (task.result?.state !== 'fail') return;
-  if (process.env.CONTINUO_TEST_DUMP) await (await import('/tmp/rs/dump.ts')).dump(own.platform.temporalAddress, scenario.namespace, `${process.env.CONTINUO_TEST_DUMP}.${scenario.namespace}.json`).catch(console.error);
   console.error(`${told.join('\n')}\nthe last worker said:\n${worker.log().slice(-40_000)}`);
   for (const name of kustomizationNames) {
     const object = await scenario.kustomization(name).catch((error: unknown) => ({ status: String(error) }));
