@@ -14,7 +14,7 @@ import type { BridgeActivities } from '../workflows/stages.ts';
 import { createConsumerWakes } from './consumer-wakes.ts';
 import type { DependencyWatch } from './dependency-watch.ts';
 import type { DriftWatch } from './drift-watch.ts';
-import { hasNewArtifact, isDependantOf, wakeOf } from './events-to-wakes.ts';
+import { hasNewArtifact, hasReadyExpr, isDependantOf, isRelabelled, wakeOf } from './events-to-wakes.ts';
 import type { Log } from './log.ts';
 import { type ReferenceProgress, type ReferenceWatch, watchReferences } from './reference-watch.ts';
 import type { Signaller } from './signaller.ts';
@@ -49,21 +49,25 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     name: object.metadata.name,
   });
 
-  /** A dependency that came or went has no workflow that could tell those who wait for it. */
-  const wakeDependants = (object: KubeObject): void => {
+  /** A dependency that came, went or has other labels: no workflow tells those who wait for it, nor itself if it waits. */
+  const wakeDependants = (event: CacheEvent): void => {
+    const { object } = event;
+    const isModified = event.type === 'MODIFIED';
+    if (isModified && !isRelabelled(event)) return;
     const wake: WakeReason = {
       type: 'dependency',
       subject: subjectOf(objectRefOf(object)),
       resourceVersion: object.metadata.resourceVersion,
     };
     for (const one of objects.list('Kustomization')) if (isDependantOf(one, object)) signaller.wake(refOf(one), wake);
+    if (isModified && hasReadyExpr(object)) signaller.wake(refOf(object), wake);
   };
 
   const onEvent = (event: CacheEvent): void => {
     const wake = wakeOf(event);
     if (wake?.type === 'created') signaller.ensure(refOf(event.object));
     else if (wake) signaller.wake(refOf(event.object), wake);
-    if (event.type !== 'MODIFIED') wakeDependants(event.object);
+    wakeDependants(event);
     if (event.object.kind === 'GitRepository' && hasNewArtifact(event)) void consumers.wake(event.object);
     if (event.object.kind !== 'Kustomization') return;
     consumers.onReport(event.object);

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../k8s/object.ts';
-import { hasNewArtifact, isConsumerOf, refersTo, wakeOf, wakeOfReference } from './events-to-wakes.ts';
+import {
+  hasNewArtifact,
+  hasReadyExpr,
+  isConsumerOf,
+  isRelabelled,
+  refersTo,
+  wakeOf,
+  wakeOfReference,
+} from './events-to-wakes.ts';
 
 const object = (metadata: object = {}, rest: object = {}): KubeObject => ({
   apiVersion: 'kustomize.toolkit.fluxcd.io/v1',
@@ -53,6 +61,24 @@ describe('hasNewArtifact', () => {
   ])('%s', (_title, is, was, expected) => {
     expect(hasNewArtifact({ type: 'MODIFIED', object: is, previous: was })).toBe(expected);
   });
+});
+
+describe('isRelabelled', () => {
+  test.each([
+    ['another label', object({ labels: { a: '2' } }), object({ labels: { a: '1' } }), true],
+    ['a label that is gone', object(), object({ labels: { a: '1' } }), true],
+    ['another annotation', object({ annotations: { note: 'x' } }), object(), true],
+    ['a request', object(requested('t2')), object(requested('t1')), false],
+    ['a status write', object({ resourceVersion: '3' }, { status: { x: 1 } }), object(), false],
+  ])('%s', (_title, is, was, expected) => {
+    expect(isRelabelled({ type: 'MODIFIED', object: is, previous: was })).toBe(expected);
+  });
+});
+
+test('hasReadyExpr is for those who wait by an expression', () => {
+  const waiting = (dependsOn: object[]) => hasReadyExpr(object({}, { spec: { dependsOn } }));
+  expect([waiting([{ name: 'a' }]), waiting([{ name: 'a' }, { name: 'b', readyExpr: 'true' }])]).toEqual([false, true]);
+  expect(hasReadyExpr(object({}, { kind: 'GitRepository', spec: {} }))).toBe(false);
 });
 
 describe('isConsumerOf', () => {

@@ -53,6 +53,24 @@ export function isDependantOf(object: KubeObject, dependency: KubeObject): boole
   );
 }
 
+/**
+ * True when labels or annotations changed, which the readyExpr of a dependency may ask for. Everything else of an object
+ * changes with its reconcile, which is told by its own workflow.
+ */
+export function isRelabelled({ type, object, previous }: CacheEvent): boolean {
+  return type === 'MODIFIED' && previous !== undefined && !isDeepStrictEqual(marksOf(object), marksOf(previous));
+}
+
+function marksOf({ metadata: { labels = {}, annotations = {} } }: KubeObject): unknown {
+  const told = Object.entries(annotations).filter(([key]) => !key.startsWith('reconcile.fluxcd.io/'));
+  return [labels, Object.fromEntries(told)];
+}
+
+/** True when an object waits for others by an expression of its own, in which its own labels may be as well. */
+export function hasReadyExpr(object: KubeObject): boolean {
+  return object.kind === 'Kustomization' && ((object as Kustomization).spec.dependsOn ?? []).some((d) => d.readyExpr);
+}
+
 /** A ConfigMap or Secret that an object refers to; it is always in the object's own namespace. */
 export interface Reference {
   kind: ReferencedKind;

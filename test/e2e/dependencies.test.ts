@@ -118,6 +118,20 @@ test('an expression decides in place of the built-in rule, also of an object of 
   expect(conditionOf(await scenario.kustomization('broken'), 'Stalled')?.status).toBe('True');
 });
 
+test('an expression over labels is asked again when a label changes, of either one', async () => {
+  const scenario = await createScenario(client, 'relabel', {});
+  const first = scenario.commit(files(['base', 'web']));
+  await scenario.createSource();
+  const base = await scenario.createKustomization({ path: './base', interval: '1h' }, 'base');
+  const readyExpr = "dep.metadata.labels['schema'] == self.metadata.labels['schema']";
+  const spec = { path: './web', interval: '1h', retryInterval: '1h', dependsOn: [{ name: 'base', readyExpr }] };
+  const web = await scenario.createKustomization(spec, 'web');
+  await eventually('the wait', async () => (await notReady(scenario, 'web')).includes('readyExpr yet'));
+  await scenario.patch(base, { metadata: { labels: { schema: '2' } } });
+  await scenario.patch(web, { metadata: { labels: { schema: '2' } } });
+  await scenario.applied(first, 'web');
+});
+
 test('a cycle is told at once and heals when it is broken', async () => {
   const scenario = await createScenario(client, 'cycle', {});
   const first = scenario.commit(files(['a', 'b']));

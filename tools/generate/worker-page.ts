@@ -6,8 +6,11 @@ import { table } from './reference.ts';
 /** The page of all options. Defaults that depend on the machine are told as they are made. */
 export function workerPage(): string {
   const { properties = {} } = toJSONSchema(optionSchema, { io: 'input' });
+  // As they come out: the schema of the input has none for what is converted, such as "true" and "false".
+  const defaults: Record<string, unknown> = optionSchema.parse({});
   const rows = Object.entries(properties).map(([name, property]) => {
-    const { description = '', default: value } = property as { description?: string; default?: unknown };
+    const { description = '' } = property as { description?: string };
+    const value = defaults[name];
     const shown =
       name === 'CONTINUO_DATA_DIR' ? 'a folder in the system’s temporary directory' : `\`${String(value)}\``;
     return [`\`${name}\``, value === undefined || value === '' ? '' : shown, description];
