@@ -1,7 +1,7 @@
 // The columns of `continuo get`: the same for every kind, filled from where each kind keeps it.
 import { type Kind, kinds } from '../k8s/api/index.ts';
 import type { KubeObject } from '../k8s/object.ts';
-import { workflowKinds } from '../workflows/messages.ts';
+import { workflowTypes } from '../workflows/messages.ts';
 import { ageOf, paintStatus, shortHashes } from './output.ts';
 import { conditionOf, isSuspended } from './readiness.ts';
 import type { Column } from './table.ts';
@@ -79,7 +79,7 @@ function messageCell(object: KubeObject): string {
   const message = conditionOf(object, 'Ready')?.message;
   if (message !== undefined) return shortHashes(message);
   if (!hasStatus(object)) return 'configuration for others, has no state of its own';
-  if (!Object.hasOwn(workflowKinds, object.kind)) return 'not reconciled by this version of Continuo';
+  if (!Object.hasOwn(workflowTypes, object.kind)) return 'not reconciled by this version of Continuo';
   return isSuspended(object) ? 'suspended, not reconciled yet' : 'waiting to be reconciled';
 }
 

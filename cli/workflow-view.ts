@@ -4,7 +4,7 @@ import {
   type ReconciledRef,
   statusQuery,
   workflowIdOf,
-  workflowKinds,
+  workflowTypes,
   type WorkflowStatus,
 } from '../workflows/messages.ts';
 import type { TemporalAccess } from './connect.ts';
@@ -13,7 +13,7 @@ const queryTimeoutMs = 2_000;
 
 /** True for a kind that this version reconciles, and so has workflows for. */
 export function isReconciledKind(kind: string): kind is ReconciledKindName {
-  return Object.hasOwn(workflowKinds, kind);
+  return Object.hasOwn(workflowTypes, kind);
 }
 
 /**

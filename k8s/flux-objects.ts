@@ -1,28 +1,33 @@
 // The objects of our own kinds, as the watch caches hold them: every look at a Kustomization or a source is a look into
 // memory.
+import { resourceOf } from './api/definition.ts';
+import { type Kind, kinds } from './api/index.ts';
 import type { ResourceInfo } from './client.ts';
 import type { KubeObject, NamespacedName } from './object.ts';
 import type { WatchCache, WatchCaches } from './watch-cache.ts';
 
-/** The kinds that the engine watches today. Versions and plurals are those of our CRDs. */
-export const watchedKinds = {
-  GitRepository: {
-    group: 'source.toolkit.fluxcd.io',
-    version: 'v1',
-    kind: 'GitRepository',
-    resource: 'gitrepositories',
-    namespaced: true,
-  },
-  Kustomization: {
-    group: 'kustomize.toolkit.fluxcd.io',
-    version: 'v1',
-    kind: 'Kustomization',
-    resource: 'kustomizations',
-    namespaced: true,
-  },
-} as const satisfies Record<string, ResourceInfo>;
+/** The sources that fetch from outside; each has a workflow. */
+export const sourceKinds = ['GitRepository', 'OCIRepository', 'HelmRepository', 'HelmChart', 'Bucket'] as const;
+export type SourceKind = (typeof sourceKinds)[number];
 
-export type WatchedKind = keyof typeof watchedKinds;
+export function isSourceKind(kind: string | undefined): kind is SourceKind {
+  return sourceKinds.some((one) => one === kind);
+}
+
+/** The kinds that the engine watches. An ExternalArtifact has no workflow: who makes it writes its status. */
+const watchedKindNames = [
+  ...sourceKinds,
+  'ExternalArtifact',
+  'ArtifactGenerator',
+  'Kustomization',
+  'HelmRelease',
+] as const satisfies readonly Kind[];
+export type WatchedKind = (typeof watchedKindNames)[number];
+
+/** How the API server addresses each of them. */
+export const watchedKinds = Object.fromEntries(
+  watchedKindNames.map((kind) => [kind, resourceOf(kinds[kind])]),
+) as Record<WatchedKind, ResourceInfo>;
 
 export function isWatchedKind(kind: string | undefined): kind is WatchedKind {
   return kind !== undefined && Object.hasOwn(watchedKinds, kind);

@@ -9,7 +9,14 @@ import type { WatchedReferences } from '../k8s/referenced-objects.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
 import type { ForeignChange } from '../activities/apply/applied-events.ts';
 import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
-import { type ReconciledRef, refOfWorkflowId, type WakeReason, workflowIdOf } from '../workflows/messages.ts';
+import {
+  type ReconciledKindName,
+  type ReconciledRef,
+  refOfWorkflowId,
+  type WakeReason,
+  workflowIdOf,
+  workflowTypes,
+} from '../workflows/messages.ts';
 import type { BridgeActivities } from '../workflows/stages.ts';
 import { createConsumerWakes } from './consumer-wakes.ts';
 import type { DependencyWatch } from './dependency-watch.ts';
@@ -44,7 +51,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
   const consumers = createConsumerWakes(deps);
 
   const refOf = (object: KubeObject): ReconciledRef => ({
-    kind: object.kind as WatchedKind,
+    kind: object.kind as ReconciledKindName,
     namespace: object.metadata.namespace ?? '',
     name: object.metadata.name,
   });
@@ -59,16 +66,18 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       subject: subjectOf(objectRefOf(object)),
       resourceVersion: object.metadata.resourceVersion,
     };
-    for (const one of objects.list('Kustomization')) if (isDependantOf(one, object)) signaller.wake(refOf(one), wake);
+    for (const one of dependantKinds.flatMap((kind) => objects.list(kind))) {
+      if (isDependantOf(one, object)) signaller.wake(refOf(one), wake);
+    }
     if (isModified && hasReadyExpr(object)) signaller.wake(refOf(object), wake);
   };
 
   const onEvent = (event: CacheEvent): void => {
-    const wake = wakeOf(event);
+    const wake = hasWorkflow(event.object) ? wakeOf(event) : undefined;
     if (wake?.type === 'created') signaller.ensure(refOf(event.object));
     else if (wake) signaller.wake(refOf(event.object), wake);
     wakeDependants(event);
-    if (event.object.kind === 'GitRepository' && hasNewArtifact(event)) void consumers.wake(event.object);
+    if (hasNewArtifact(event)) void consumers.wake(event.object);
     if (event.object.kind !== 'Kustomization') return;
     consumers.onReport(event.object);
     void deps.dependencies.follow(event.object, event.type === 'DELETED');
@@ -107,20 +116,19 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
    */
   const catchUp = async (progress: Progress | undefined): Promise<void> => {
     const running = new Set<string>();
-    const query = "ExecutionStatus = 'Running' AND WorkflowType IN ('gitRepository', 'kustomization')";
+    const types = Object.values(workflowTypes).map((type) => `'${type}'`);
+    const query = `ExecutionStatus = 'Running' AND WorkflowType IN (${types.join(', ')})`;
     for await (const execution of deps.client.workflow.list({ query })) running.add(execution.workflowId);
     for (const kind of kinds) {
       const since = progress?.[kind];
       for (const object of objects.list(kind)) {
+        const isNewer = !since || BigInt(object.metadata.resourceVersion ?? 0) > BigInt(since);
+        if (since && isNewer) void consumers.wake(object);
+        if (!hasWorkflow(object)) continue;
         const ref = refOf(object);
         const isKnown = running.delete(workflowIdOf(ref));
         if (!isKnown) signaller.ensure(ref);
-        else if (!since || BigInt(object.metadata.resourceVersion ?? 0) > BigInt(since)) {
-          signaller.wake(ref, { type: 'resync' });
-        }
-        if (since && kind === 'GitRepository' && BigInt(object.metadata.resourceVersion ?? 0) > BigInt(since)) {
-          void consumers.wake(object);
-        }
+        else if (isNewer) signaller.wake(ref, { type: 'resync' });
       }
     }
     // What is left belongs to objects that are gone.
@@ -133,7 +141,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     const check = async (object: KubeObject): Promise<void> => {
       if (!(await deps.isAsLeft(object).catch(() => false))) signaller.wake(refOf(object), { type: 'resync' });
     };
-    const all = kinds.flatMap((kind) => objects.list(kind));
+    const all = kinds.flatMap((kind) => objects.list(kind)).filter(hasWorkflow);
     for (const object of all) if (!isRemote(object)) await check(object);
     // Clusters that are away keep nobody waiting but those who apply to them.
     await Promise.all(all.filter(isRemote).map(check));
@@ -181,6 +189,14 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       }
     },
   };
+}
+
+/** The kinds that have `spec.dependsOn`. */
+const dependantKinds = ['Kustomization', 'HelmRelease'] as const;
+
+/** False for what is only watched: an ExternalArtifact is written by who makes it. */
+function hasWorkflow({ kind }: KubeObject): boolean {
+  return Object.hasOwn(workflowTypes, kind);
 }
 
 /** True for an object that is reconciled in another cluster. */

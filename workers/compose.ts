@@ -3,7 +3,6 @@ import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
@@ -38,7 +37,9 @@ import { healthExpressionError } from '../activities/health/health-expressions.t
 import { type AppliedObject, hasHealthChecks } from '../activities/health/health-targets.ts';
 import { healthOf } from '../activities/health/status.ts';
 import { createObserveActivities } from '../activities/observe/observe-activities.ts';
+import { createGitSource } from '../activities/source/git/git-source.ts';
 import { createSourceActivities } from '../activities/source/source-activities.ts';
+import type { SourceObject } from '../activities/source/source-driver.ts';
 import { createKustomizationReport } from '../activities/status/report-kustomization.ts';
 import { createSourceReport } from '../activities/status/report-source.ts';
 import { createObjectActivities, createObjectWriter } from '../activities/status/status-activities.ts';
@@ -75,7 +76,7 @@ export interface Engine {
   drift: DriftWatch;
   dependencies: DependencyWatch;
   /** False when an object's artifact, or what it applied, is not (or not provably) there as it was left. */
-  isAsLeft(object: GitRepository | Kustomization): Promise<boolean>;
+  isAsLeft(object: KubeObject): Promise<boolean>;
   /** True when an unpacked artifact is known to build what was built before. */
   isBuilt(object: Kustomization, digest: string): Promise<boolean>;
   close(): Promise<void>;
@@ -107,8 +108,11 @@ export async function compose(options: EngineOptions): Promise<Engine> {
     }),
     dependencies: createDependencyWatch({ client: kube, atHome: parts.targets.atHome, log }),
     async isAsLeft(object) {
-      if (object.kind === 'Kustomization') return await parts.inTarget(object, (target) => isAsApplied(object, target));
-      const { artifact } = object.status ?? {};
+      if (object.kind === 'Kustomization') {
+        const kustomization = object as Kustomization;
+        return await parts.inTarget(kustomization, (target) => isAsApplied(kustomization, target));
+      }
+      const { artifact } = (object as SourceObject).status ?? {};
       return artifact === undefined || (await parts.store.verify(artifact));
     },
     async isBuilt(object, digest) {
@@ -276,6 +280,12 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)), isWaitTold: true };
   };
 
+  const sourceDeps = {
+    store,
+    dataDirectory: config.CONTINUO_DATA_DIR,
+    readSecret: (namespace: string, name: string) => readSecret(kube, namespace, name),
+  };
+
   return {
     ...createObserveActivities({
       objects,
@@ -294,9 +304,8 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     ...createObjectActivities(writer),
     ...createSourceActivities({
       store,
-      dataDirectory: config.CONTINUO_DATA_DIR,
-      readSecret: (namespace, name) => readSecret(kube, namespace, name),
-      gitRepository: async (ref) => (await objects.get('GitRepository', ref)) as GitRepository | undefined,
+      drivers: { GitRepository: createGitSource(sourceDeps) },
+      source: async ({ kind, ...ref }) => (await objects.get(kind, ref)) as SourceObject | undefined,
     }),
     ...beating(createArtifactActivities({ unpacked: parts.unpacked })),
     ...beating(

@@ -20,7 +20,7 @@ const names = (count: number): string[] => Array.from({ length: count }, (_, ind
 function createWakes(consumers: KubeObject[], changed: string[]) {
   const woken: string[] = [];
   const wakes = createConsumerWakes({
-    objects: { list: () => consumers },
+    objects: { list: (kind) => consumers.filter((one) => one.kind === kind) },
     unpacked: { get: async () => ({}) as never },
     signaller: {
       wake: ({ name }: ReconciledRef, { resourceVersion }) => void woken.push(`${name}@${resourceVersion}`),

@@ -1,13 +1,13 @@
 // A new artifact wakes the objects that are made from it (decision 0003): first those that it changes, then, a few at a
 // time, those that only have to report the new revision, so that these never stand in the way of what changes.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { FluxObjects } from '../k8s/flux-objects.ts';
 import type { KubeObject } from '../k8s/object.ts';
+import type { SourceObject } from '../activities/source/source-driver.ts';
 import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
-import type { ReconciledRef } from '../workflows/messages.ts';
-import { isConsumerOf } from './events-to-wakes.ts';
+import type { ReconciledKindName, ReconciledRef } from '../workflows/messages.ts';
+import { consumerKinds, isConsumerOf } from './events-to-wakes.ts';
 import type { Log } from './log.ts';
 import type { Signaller } from './signaller.ts';
 
@@ -46,13 +46,13 @@ export function createConsumerWakes(deps: ConsumerWakesDependencies): ConsumerWa
   const underWay = new Map<string, () => void>();
   let telling = 0;
 
-  const refOf = ({ metadata }: KubeObject): ReconciledRef => ({
-    kind: 'Kustomization',
+  const refOf = ({ kind, metadata }: KubeObject): ReconciledRef => ({
+    kind: kind as ReconciledKindName,
     namespace: metadata.namespace ?? '',
     name: metadata.name,
   });
 
-  async function warmUp(source: GitRepository): Promise<void> {
+  async function warmUp(source: SourceObject): Promise<void> {
     const { artifact } = source.status ?? {};
     if (!artifact) return;
     const warm = deps.unpacked.get(artifact).catch((error: unknown) => {
@@ -85,13 +85,20 @@ export function createConsumerWakes(deps: ConsumerWakesDependencies): ConsumerWa
       const isOver = (): boolean => newest.get(keyOf(source)) !== turn;
       telling++;
       try {
-        await warmUp(source as GitRepository);
         const { resourceVersion } = source.metadata;
-        const digest = (source as GitRepository).status?.artifact?.digest ?? '';
+        const consumers = consumerKinds
+          .flatMap((kind) => objects.list(kind))
+          .filter((one) => isConsumerOf(one, source));
+        const kustomizations = consumers.filter(({ kind }) => kind === 'Kustomization');
+        for (const consumer of consumers) {
+          if (consumer.kind !== 'Kustomization') signaller.wake(refOf(consumer), { type: 'artifact', resourceVersion });
+        }
+        if (kustomizations.length === 0) return;
+        await warmUp(source as SourceObject);
+        const digest = (source as SourceObject).status?.artifact?.digest ?? '';
         const unchanged: KubeObject[] = [];
         let hasChanged = false;
-        for (const consumer of objects.list('Kustomization')) {
-          if (!isConsumerOf(consumer, source)) continue;
+        for (const consumer of kustomizations) {
           if (await deps.isBuilt(consumer as Kustomization, digest)) unchanged.push(consumer);
           else {
             hasChanged = true;

@@ -2,7 +2,10 @@
 // nobody.
 import { isDeepStrictEqual } from 'node:util';
 import { requestedAtAnnotation } from '../k8s/api/annotations.ts';
+import type { ArtifactGenerator } from '../k8s/api/artifact-generator.ts';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
+import type { HelmChart } from '../k8s/api/helm-chart.ts';
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import { type KubeObject, refOf, subjectOf } from '../k8s/object.ts';
 import type { ReferencedKind } from '../k8s/referenced-objects.ts';
@@ -35,13 +38,44 @@ export function hasNewArtifact(event: CacheEvent): boolean {
   return is !== undefined && (is.revision !== was?.revision || is.digest !== was?.digest || is.url !== was?.url);
 }
 
-/** True when a Kustomization reconciles from a source. */
+/** A source that an object is made from; without a namespace it is in the object's own. */
+interface SourceReference {
+  kind: string;
+  name: string;
+  namespace?: string;
+}
+
+/** What the objects of a kind are made from; a kind without an entry is made from nothing in the cluster. */
+const sourceRules: Readonly<Record<string, (object: KubeObject) => SourceReference[]>> = {
+  Kustomization: (object) => [(object as Kustomization).spec.sourceRef],
+  HelmChart: (object) => [(object as HelmChart).spec.sourceRef],
+  HelmRelease(object) {
+    const { spec, status } = object as HelmRelease;
+    if (spec.chartRef) return [spec.chartRef];
+    const [namespace, name] = (status?.helmChart ?? '').split('/');
+    return name ? [{ kind: 'HelmChart', namespace, name }] : [];
+  },
+  ArtifactGenerator: (object) => (object as ArtifactGenerator).spec.sources,
+  GitRepository(object) {
+    const included = (object as GitRepository).spec.include ?? [];
+    return included.map(({ repository }) => ({ kind: 'GitRepository', name: repository.name }));
+  },
+};
+
+/** The kinds whose objects are made from artifacts, those first that only are the source of others. */
+export const consumerKinds = [
+  'GitRepository',
+  'HelmChart',
+  'ArtifactGenerator',
+  'HelmRelease',
+  'Kustomization',
+] as const;
+
+/** True when an object is made from a source. */
 export function isConsumerOf(object: KubeObject, source: KubeObject): boolean {
-  const { sourceRef } = (object as Kustomization).spec;
-  return (
-    sourceRef.kind === source.kind &&
-    sourceRef.name === source.metadata.name &&
-    (sourceRef.namespace ?? object.metadata.namespace) === source.metadata.namespace
+  return (sourceRules[object.kind]?.(object) ?? []).some(
+    ({ kind, name, namespace = object.metadata.namespace }) =>
+      kind === source.kind && name === source.metadata.name && namespace === source.metadata.namespace,
   );
 }
 
@@ -68,7 +102,7 @@ function marksOf({ metadata: { labels = {}, annotations = {} } }: KubeObject): u
 
 /** True when an object waits for others by an expression of its own, in which its own labels may be as well. */
 export function hasReadyExpr(object: KubeObject): boolean {
-  return object.kind === 'Kustomization' && ((object as Kustomization).spec.dependsOn ?? []).some((d) => d.readyExpr);
+  return ((object as Kustomization).spec.dependsOn ?? []).some(({ readyExpr }) => readyExpr);
 }
 
 /** A ConfigMap or Secret that an object refers to; it is always in the object's own namespace. */

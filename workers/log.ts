@@ -2,6 +2,7 @@
 // namespace.
 import { DefaultLogger, type LogEntry, type LogLevel, type Logger } from '@temporalio/worker';
 import { pino } from 'pino';
+import { workflowTypes } from '../workflows/messages.ts';
 
 type Write = (details: Record<string, unknown>, message: string) => void;
 
@@ -17,7 +18,7 @@ export interface WorkerLog extends Log {
   temporal: Logger;
 }
 
-const kinds: Record<string, string> = { gitRepository: 'GitRepository', kustomization: 'Kustomization' };
+const kinds = new Map(Object.entries(workflowTypes).map(([kind, type]) => [type, kind]));
 
 export function createLog(level: 'debug' | 'info' | 'warn' | 'error'): WorkerLog {
   const logger = pino({
@@ -47,7 +48,7 @@ function detailsOf(entry: LogEntry): Record<string, unknown> {
   const meta = entry.meta ?? {};
   const { workflowId, workflowType, error, ...rest } = meta as Record<string, unknown>;
   const [, namespace, name] = typeof workflowId === 'string' ? workflowId.split('/') : [];
-  const controllerKind = kinds[String(workflowType)];
+  const controllerKind = kinds.get(String(workflowType));
   return {
     ...(controllerKind ? { controllerKind, namespace, name } : {}),
     ...(workflowId ? { workflowId } : {}),

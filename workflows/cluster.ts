@@ -12,7 +12,7 @@ import {
   WorkflowIdReusePolicy,
   workflowInfo,
 } from '@temporalio/workflow';
-import { ensureSignal, type ReconciledRef, wakeSignal, workflowIdOf, type workflowKinds } from './messages.ts';
+import { ensureSignal, type ReconciledRef, wakeSignal, workflowIdOf, workflowTypes } from './messages.ts';
 import type { ObjectInput } from './reconciled-kind.ts';
 import { searchAttributes } from './search-attributes.ts';
 import { bridge } from './stages.ts';
@@ -27,12 +27,6 @@ export interface ClusterInput {
   /** Refs that the run before had not started yet. */
   pending?: ReconciledRef[];
 }
-
-/** The workflow type of each kind. */
-const workflowTypes: Record<keyof typeof workflowKinds, string> = {
-  GitRepository: 'gitRepository',
-  Kustomization: 'kustomization',
-};
 
 export async function cluster(input: ClusterInput): Promise<void> {
   let pending: ReconciledRef[] = input.pending ?? [];
@@ -57,8 +51,10 @@ export async function cluster(input: ClusterInput): Promise<void> {
 }
 
 async function startObjectWorkflow(ref: ReconciledRef, clusterName: string): Promise<void> {
+  const type = workflowTypes[ref.kind];
+  if (!type) return;
   try {
-    await startChild<(input: ObjectInput) => Promise<void>>(workflowTypes[ref.kind], {
+    await startChild<(input: ObjectInput) => Promise<void>>(type, {
       workflowId: workflowIdOf(ref),
       args: [{ ref }],
       parentClosePolicy: ParentClosePolicy.ABANDON,

@@ -1,4 +1,10 @@
-// What the worker registers: one workflow a kind, and their parent.
+// What the worker registers: one workflow a kind, and their parent. All sources that fetch have one mechanism.
 export { cluster } from './cluster.ts';
-export { gitRepository } from './git-repository.ts';
 export { kustomization } from './kustomization.ts';
+export {
+  source as bucket,
+  source as gitRepository,
+  source as helmChart,
+  source as helmRepository,
+  source as ociRepository,
+} from './source.ts';

@@ -2,12 +2,28 @@
 // these from the Temporal UI. One Temporal namespace serves one cluster, so an id needs no cluster in it.
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 
-/** The kinds that have a workflow, with the word that starts their workflow ids. */
+/** The kinds that have a workflow, with the word that starts their workflow ids; {@link workflowTypes} has their types. */
 export const workflowKinds = {
   GitRepository: 'gitrepository',
+  OCIRepository: 'ocirepository',
+  HelmRepository: 'helmrepository',
+  HelmChart: 'helmchart',
+  Bucket: 'bucket',
+  ArtifactGenerator: 'artifactgenerator',
   Kustomization: 'kustomization',
+  HelmRelease: 'helmrelease',
 } as const;
 export type ReconciledKindName = keyof typeof workflowKinds;
+
+/** The workflow type of each kind: the name of its function in workflows/index.ts. */
+export const workflowTypes: Readonly<Partial<Record<ReconciledKindName, string>>> = {
+  GitRepository: 'gitRepository',
+  OCIRepository: 'ociRepository',
+  HelmRepository: 'helmRepository',
+  HelmChart: 'helmChart',
+  Bucket: 'bucket',
+  Kustomization: 'kustomization',
+};
 
 /** One reconciled object: what its workflow is about. */
 export interface ReconciledRef {

@@ -38,6 +38,17 @@ export interface ArtifactStore {
    * goes into `status.artifact`. Publishing the same content twice is harmless.
    */
   publish(owner: ArtifactOwner, fileName: string, revision: string, files: Iterable<ArchiveFile>): Promise<Artifact>;
+  /**
+   * Stores content as it is (a chart, an index, a layer) under `<kind>/<ns>/<name>/<fileName>`, with the same promises.
+   */
+  publishContent(
+    owner: ArtifactOwner,
+    fileName: string,
+    revision: string,
+    content: AsyncIterable<Uint8Array>,
+  ): Promise<Artifact>;
+  /** Lets `<kind>/<ns>/<name>/<linkName>` lead to the artifact, for `status.url`; gives its URL. */
+  link(owner: ArtifactOwner, linkName: string, artifact: Artifact): Promise<string>;
   /** True when the artifact's file is there and its digest is right; a wrong one is dropped. */
   verify(artifact: Artifact): Promise<boolean>;
   /** The advertised address may have changed since the artifact was made: the URL as it is to be now. */

@@ -2,12 +2,11 @@
 // under `.blobs`, which the artifact server never serves. Writes are atomic (temporary file, then rename).
 import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream, type Stats } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { failure, messageOf } from '../errors.ts';
 import {
-  type ArchiveFile,
   type Artifact,
   type ArtifactOwner,
   type ArtifactStore,
@@ -49,19 +48,19 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     return `http://${advertisedAddress.replace(/\/+$/, '')}/${path}`;
   }
 
-  async function publish(
+  async function publishContent(
     owner: ArtifactOwner,
     fileName: string,
     revision: string,
-    files: Iterable<ArchiveFile>,
+    content: AsyncIterable<Uint8Array>,
   ): Promise<Artifact> {
     const path = `${ownerPath(owner)}/${safeSegment(fileName)}`;
     const target = join(directory, path);
     const temporary = temporaryPathBeside(target);
     const hash = createHash(algorithm);
     let size = 0;
-    async function* measured(): AsyncGenerator<Buffer> {
-      for await (const chunk of gzip(writeTar(files))) {
+    async function* measured(): AsyncGenerator<Uint8Array> {
+      for await (const chunk of content) {
         hash.update(chunk);
         size += chunk.length;
         yield chunk;
@@ -74,13 +73,29 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     } catch (error) {
       await rm(temporary, { force: true });
       if (isFailure(error)) throw error;
-      throw failure('ArchiveOperationFailed', `artifact "${path}" cannot be packed: ${messageOf(error)}`, {
+      throw failure('ArchiveOperationFailed', `artifact "${path}" cannot be stored: ${messageOf(error)}`, {
         cause: error,
       });
     }
     const digest = formatDigest(algorithm, hash);
     verified.set(path, `${digest} ${identityOf(await stat(target))}`);
     return { digest, path, url: urlOf(path), revision, lastUpdateTime: timestamp(), size };
+  }
+
+  const publish: ArtifactStore['publish'] = (owner, fileName, revision, files) =>
+    publishContent(owner, fileName, revision, gzip(writeTar(files)));
+
+  async function link(owner: ArtifactOwner, linkName: string, artifact: Artifact): Promise<string> {
+    const path = `${ownerPath(owner)}/${safeSegment(linkName)}`;
+    const temporary = temporaryPathBeside(join(directory, path));
+    try {
+      await symlink(artifact.path.split('/').at(-1) ?? '', temporary);
+      await rename(temporary, join(directory, path));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw storageFailure(`"${path}" cannot lead to "${artifact.path}"`, error);
+    }
+    return urlOf(path);
   }
 
   async function verify(artifact: Artifact): Promise<boolean> {
@@ -184,7 +199,19 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     return { removedCount, kept };
   }
 
-  return { publish, verify, urlOf, collectGarbage, removeAll, readBlob, writeBlob, removeBlob, sweepBlobs };
+  return {
+    publish,
+    publishContent,
+    link,
+    verify,
+    urlOf,
+    collectGarbage,
+    removeAll,
+    readBlob,
+    writeBlob,
+    removeBlob,
+    sweepBlobs,
+  };
 }
 
 /** The name of a blob within its family: the part of its key that is a digest, else the digest of the whole key. */
@@ -237,7 +264,7 @@ async function filesOf(directory: string): Promise<StoredFile[]> {
   const files: StoredFile[] = [];
   for (const name of await namesIn(directory)) {
     try {
-      const info = await stat(join(directory, name));
+      const info = await lstat(join(directory, name)); // links are no files: they stay
       if (info.isFile()) files.push({ name, modifiedMs: info.mtimeMs });
     } catch (error) {
       if (!isMissing(error)) throw error; // gone meanwhile

@@ -12,7 +12,7 @@ export interface ArtifactRef {
   updatedAt?: string;
 }
 
-/** A source that fetches: a GitRepository. */
+/** A source that fetches. */
 export interface SourceObservation extends Observation {
   obstacle?: Obstacle;
   /** Where it fetches from, without credentials. */

@@ -1,8 +1,8 @@
 // Observe: what is there now of an object, its source and what it applied. Reads memory only; no request is sent.
-import type { WakeReason } from '../../workflows/messages.ts';
+import type { ReconciledKindName, WakeReason } from '../../workflows/messages.ts';
 import { forceAtAnnotation, requestedAtAnnotation, rollbackAnnotation } from '../../k8s/api/annotations.ts';
-import { fluxFinalizer } from '../../k8s/api/definition.ts';
-import type { GitRepository } from '../../k8s/api/git-repository.ts';
+import { definitions } from '../../k8s/api/index.ts';
+import type { Condition } from '../../k8s/api/shared/status.ts';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import { parseDuration } from '../../k8s/duration.ts';
 import { type FluxObjects, isWatchedKind, type WatchedKind } from '../../k8s/flux-objects.ts';
@@ -10,6 +10,7 @@ import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
 import { referencedKinds, type WatchedReferences } from '../../k8s/referenced-objects.ts';
 import type { Observation } from '../../workflows/decisions/decide.ts';
 import type { UnpackedArtifact, UnpackedArtifacts } from '../artifact/artifact.ts';
+import type { SourceObject } from '../source/source-driver.ts';
 import type { BuiltRef, KustomizationObservation, SourceObservation } from './observation.ts';
 import { heldManifests } from './held-manifests.ts';
 import { sourceOf } from './source-of.ts';
@@ -23,7 +24,7 @@ import {
 } from './waiting.ts';
 
 export interface ObserveInput {
-  ref: NamespacedName;
+  ref: NamespacedName & { kind?: ReconciledKindName };
   wakes: WakeReason[];
 }
 
@@ -40,6 +41,8 @@ export interface ObserveDependencies extends WaitingDependencies {
   /** Why `spec.healthCheckExprs` do not compile, '' when they do. */
   expressionError(kustomization: Kustomization): string;
 }
+
+const finalizers = new Set(definitions.map(({ finalizer }) => finalizer));
 
 export type ObserveActivities = ReturnType<typeof createObserveActivities>;
 
@@ -66,13 +69,13 @@ export function createObserveActivities(deps: ObserveDependencies) {
     },
 
     async observeSource(input: ObserveInput): Promise<SourceObservation> {
-      const object = (await look('GitRepository', input)) as GitRepository | undefined;
+      const object = (await look(input.ref.kind ?? 'GitRepository', input)) as SourceObject | undefined;
       if (!object) return { ...absent, url: '' };
-      const common = observationOf(object, object.spec.interval);
+      const common = observationOf(object, object.spec.interval ?? defaultIntervalOfHelmRepository);
       return {
         ...common,
         appliedRevision: object.status?.artifact?.revision,
-        url: withoutCredentials(object.spec.url),
+        url: originOf(object),
         isSettled: false,
       };
     },
@@ -92,9 +95,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
       if (common.isDeleting) return { ...common, ...teardownOf(object, deps.objects) };
       if (common.isSuspended) return common;
       for (const { type, resourceVersion } of input.wakes) {
-        if (type === 'artifact' && resourceVersion && spec.sourceRef.kind === 'GitRepository') {
-          await deps.objects.catchUp('GitRepository', resourceVersion);
-        }
+        if (type === 'artifact' && resourceVersion) await deps.objects.catchUp(spec.sourceRef.kind, resourceVersion);
       }
       const expressionError = deps.expressionError(object);
       if (expressionError) {
@@ -137,7 +138,19 @@ export function createObserveActivities(deps: ObserveDependencies) {
   };
 }
 
-const absent: Observation = {
+/** What all reconciled kinds have in common. */
+type ObservedObject = KubeObject & { spec: { suspend?: boolean }; status?: ObservedStatus };
+interface ObservedStatus {
+  conditions?: Condition[];
+  observedGeneration?: number;
+  lastHandledReconcileAt?: string;
+}
+
+/** Contract 1.3. */
+const defaultIntervalOfHelmRepository = '1m';
+
+/** The observation of an object that is gone. */
+export const absent: Observation = {
   exists: false,
   isDeleting: false,
   isSuspended: false,
@@ -149,14 +162,15 @@ const absent: Observation = {
   intervalMs: 0,
 };
 
-function observationOf(object: GitRepository | Kustomization, interval: string): Observation {
+/** What every kind's observation starts with. `interval` as the spec has it, e.g. `10m`. */
+export function observationOf(object: ObservedObject, interval: string): Observation {
   const { metadata, spec, status } = object;
   const condition = (type: string) => status?.conditions?.find((c) => c.type === type);
   return {
     exists: true,
     isDeleting: metadata.deletionTimestamp !== undefined,
     isSuspended: spec.suspend === true,
-    hasFinalizer: metadata.finalizers?.includes(fluxFinalizer) ?? false,
+    hasFinalizer: metadata.finalizers?.some((name) => finalizers.has(name)) ?? false,
     generation: metadata.generation ?? 1,
     observedGeneration: status?.observedGeneration ?? -1,
     requestedAt: metadata.annotations?.[requestedAtAnnotation],
@@ -184,7 +198,11 @@ export function kustomizationTimeoutMs(object: Kustomization): number {
   return Math.max(parseDuration(object.spec.interval) - 30_000, 30_000);
 }
 
-/** A URL for people: a user and password in it stay out of histories. */
-function withoutCredentials(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//');
+/** Where a source fetches from, for people: a user and password in a URL stay out of histories. */
+function originOf({ spec }: SourceObject): string {
+  const { url, endpoint, bucketName, chart, sourceRef } = spec as Partial<Record<string, string>> & {
+    sourceRef?: { kind: string; name: string };
+  };
+  if (sourceRef) return `${chart} of ${sourceRef.kind}/${sourceRef.name}`;
+  return (url ?? `${endpoint}/${bucketName}`).replace(/\/\/[^/@]*@/, '//');
 }

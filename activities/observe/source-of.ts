@@ -1,8 +1,8 @@
-// Which artifact a Kustomization reconciles, or why there is none (contract 2.1, steps 3 and 4).
-import type { Kustomization } from '../../k8s/api/kustomization.ts';
-import type { GitRepository } from '../../k8s/api/git-repository.ts';
-import type { FluxObjects } from '../../k8s/flux-objects.ts';
+// Which artifact an object is made from, or why there is none (contract 2.1, steps 3 and 4).
+import { isWatchedKind, type FluxObjects } from '../../k8s/flux-objects.ts';
+import type { KubeObject } from '../../k8s/object.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
+import type { SourceObject } from '../source/source-driver.ts';
 import type { ArtifactRef } from './observation.ts';
 
 /** Contract 7: --requeue-dependency. A wake of the source comes long before. */
@@ -11,28 +11,29 @@ const requeueDependencyMs = 30_000;
 const freshSourceMs = 5_000;
 const awaitFreshMs = 1_000;
 
+export interface SourceLookup {
+  objects: FluxObjects;
+  isCrossNamespaceAllowed: boolean;
+}
+
+/** Anything with a `spec.sourceRef`; without a namespace the source is in the object's own. */
+type Consumer = KubeObject & { spec: { sourceRef: { kind: string; name: string; namespace?: string } } };
+
 export async function sourceOf(
-  object: Kustomization,
-  deps: { objects: FluxObjects; isCrossNamespaceAllowed: boolean },
+  object: Consumer,
+  deps: SourceLookup,
 ): Promise<ArtifactRef | Obstacle | { awaitMs: number }> {
-  const { sourceRef } = object.spec;
-  const namespace = sourceRef.namespace ?? object.metadata.namespace ?? '';
-  const subject = `${sourceRef.kind}/${namespace}/${sourceRef.name}`;
+  const { kind, name, namespace = object.metadata.namespace ?? '' } = object.spec.sourceRef;
+  const subject = `${kind}/${namespace}/${name}`;
   if (namespace !== object.metadata.namespace && !deps.isCrossNamespaceAllowed) {
     return {
       reason: 'AccessDenied',
       message: `can't access '${subject}', cross-namespace references have been blocked`,
     };
   }
-  if (sourceRef.kind !== 'GitRepository') {
-    return {
-      reason: 'ArtifactFailed',
-      message: `source '${subject}' is of a kind that this version of Continuo does not reconcile yet; use a GitRepository`,
-    };
-  }
-  const source = (await deps.objects.get('GitRepository', { namespace, name: sourceRef.name })) as
-    | GitRepository
-    | undefined;
+  const source = isWatchedKind(kind)
+    ? ((await deps.objects.get(kind, { namespace, name })) as SourceObject | undefined)
+    : undefined;
   if (!source) {
     return { reason: 'ArtifactFailed', message: `Source '${subject}' not found: create it, or correct spec.sourceRef` };
   }

@@ -186,9 +186,9 @@ function isTarget(target: DependencyTarget, ref: ReconciledRef): boolean {
   return target.kind === ref.kind && target.namespace === ref.namespace && target.name === ref.name;
 }
 
-/** Kinds that have a workflow are asked by signal. */
+/** Kinds that have a workflow are asked by signal; of those that are watched only an ExternalArtifact has none. */
 function reconciledRefOf({ kind, namespace, name }: DependencyTarget): ReconciledRef[] {
-  return isWatchedKind(kind) ? [{ kind, namespace, name }] : [];
+  return isWatchedKind(kind) && kind !== 'ExternalArtifact' ? [{ kind, namespace, name }] : [];
 }
 
 /** The time that the condition has told already, so that its text stays the same; else now. */

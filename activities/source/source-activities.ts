@@ -1,33 +1,30 @@
-// The stages of a source: find the revision, archive it, collect what is old. Everything large stays in the artifact
-// store and in the kept Git store; results are a few hundred bytes.
-import { join } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
+// The stages of a source, alike for every kind: find the revision, check its signatures, archive it, clean up. What is
+// particular to a kind is its driver. Everything large stays in the artifact store; results are a few hundred bytes.
 import { Context } from '@temporalio/activity';
-import type { GitRepository, GitRepositorySpec } from '../../k8s/api/git-repository.ts';
-import { parseDuration } from '../../k8s/duration.ts';
+import type { SourceKind } from '../../k8s/flux-objects.ts';
 import type { NamespacedName } from '../../k8s/object.ts';
 import type { Artifact, ArtifactOwner, ArtifactStore } from '../artifact/artifact.ts';
-import { failure, messageOf } from '../errors.ts';
-import { createByteCache } from './byte-cache.ts';
-import { credentialsFromSecret, splitUrlCredentials } from './git/credentials.ts';
-import { planRef, type RefPlan } from './git/ref-selection.ts';
-import { createGitRepositories, type GitRemote } from './git/repositories.ts';
-import { filesOfTree } from './tree-files.ts';
-import { refuseUnsupported } from './unsupported.ts';
+import { failure } from '../errors.ts';
+import type {
+  ArchivedRevision,
+  FetchedRevision,
+  SourceDriver,
+  SourceObject,
+  VerifiedRevision,
+} from './source-driver.ts';
+
+/** A source object; in histories of before without its kind, which was GitRepository. */
+export interface SourceRef extends NamespacedName {
+  kind?: string;
+}
 
 /** What the stages need from outside. */
 export interface SourceDeps {
   store: ArtifactStore;
-  /** The kept Git stores are under `<dataDirectory>/git`. */
-  dataDirectory: string;
-  /** The decoded data of a Secret, or undefined when it does not exist. */
-  readSecret(namespace: string, name: string): Promise<Record<string, Uint8Array> | undefined>;
+  /** A kind without a driver is refused with a clear word. */
+  drivers: Partial<Record<SourceKind, SourceDriver>>;
   /** The live object, or undefined when it is gone. */
-  gitRepository(ref: NamespacedName): Promise<GitRepository | undefined>;
-  /** Largest pack stream of one fetch. @default 1 GiB */
-  maxRepositoryBytes?: number;
-  /** Trees and small files kept in memory between commits. @default 64 MiB */
-  objectCacheBytes?: number;
+  source(ref: NamespacedName & { kind: SourceKind }): Promise<SourceObject | undefined>;
   /** Tells that the stage is alive; called every two seconds. @default the heartbeat of the running activity */
   heartbeat?: () => void;
   /** Ends the stage. @default the cancellation of the running activity */
@@ -35,50 +32,12 @@ export interface SourceDeps {
 }
 
 export interface FetchRevisionInput {
-  source: NamespacedName;
+  source: SourceRef;
   /** Generation that was observed; the stage reads the live object in any case. */
   generation: number;
 }
 
-export interface FetchedRevision {
-  /** e.g. `main@sha1:<40 hex>`. */
-  revision: string;
-  commit: string;
-  /** The artifact in the status is of this revision and of this spec, and its file is intact. */
-  isUnchanged: boolean;
-  /** First line of the commit's message, at most 50 characters and `...`; empty when nothing was fetched. */
-  commitSubject: string;
-  /** Full name of the ref that led to the commit. */
-  refName?: string;
-}
-
-export interface ArchiveRevisionInput {
-  source: NamespacedName;
-  generation: number;
-  revision: string;
-  commit: string;
-  commitSubject: string;
-}
-
-/** `status.observed*`: the spec fields that shaped the artifact. */
-export interface ObservedSourceSpec {
-  ignore?: string;
-  sparseCheckout?: string[];
-}
-
-export interface ArchivedRevision {
-  artifact: Artifact;
-  /** The digest differs from that of the artifact in the status. */
-  isNew: boolean;
-  /** For the event: `stored artifact for commit '<subject>'`. */
-  message: string;
-  /** For the condition: `stored artifact for revision '<revision>'`. */
-  conditionMessage: string;
-  fileCount: number;
-  /** Bytes of all files before packing. */
-  sizeBytes: number;
-  observed: ObservedSourceSpec;
-}
+export interface LaterStageInput extends FetchRevisionInput, Omit<FetchedRevision, 'isUnchanged'> {}
 
 export interface CollectArtifactGarbageInput extends ArtifactOwner {
   /** The artifact that stays in any case. */
@@ -87,162 +46,64 @@ export interface CollectArtifactGarbageInput extends ArtifactOwner {
 
 export interface SourceActivities {
   fetchRevision(input: FetchRevisionInput): Promise<FetchedRevision>;
-  archiveRevision(input: ArchiveRevisionInput): Promise<ArchivedRevision>;
-  /** Deletes the artifacts and the kept Git stores of an object that is being deleted. */
-  removeArtifacts(owner: NamespacedName & { kind?: string }): Promise<void>;
+  verifyRevision(input: LaterStageInput): Promise<VerifiedRevision>;
+  archiveRevision(input: LaterStageInput): Promise<ArchivedRevision>;
+  /** Deletes the artifacts of an object that is being deleted, and what its kind keeps beside them. */
+  removeArtifacts(owner: SourceRef): Promise<void>;
   /** Applies retention (contract 1.0); gives the number of files removed. */
   collectArtifactGarbage(input: CollectArtifactGarbageInput): Promise<{ removedCount: number }>;
 }
 
-const kind = 'GitRepository';
 const heartbeatIntervalMs = 2_000;
 
 export function createSourceActivities(deps: SourceDeps): SourceActivities {
   const { store } = deps;
-  const repositories = createGitRepositories({
-    directory: join(deps.dataDirectory, 'git'),
-    maxRepositoryBytes: deps.maxRepositoryBytes,
-  });
-  const cache = createByteCache(deps.objectCacheBytes ?? 64 * 1024 * 1024);
 
-  async function fetchRevision({ source }: FetchRevisionInput): Promise<FetchedRevision> {
+  /** Runs a step of a kind's driver on the live object. */
+  async function onLive<T>(
+    ref: SourceRef,
+    step: (driver: SourceDriver, object: SourceObject, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     return await running(deps, async (signal) => {
-      const object = await liveObject(deps, source);
-      const { spec } = object;
-      refuseUnsupported(spec);
-      const plan = planOf(spec);
-      const open = remoteOf(deps, source, spec, signal);
-      const selected = await repositories.selectCommit(await open.remote(), plan);
-      const result = { revision: selected.revision, commit: selected.commit, refName: selected.refName };
-      if (await isUnchanged(store, object, selected.revision)) {
-        return { ...result, isUnchanged: true, commitSubject: '' };
+      const { kind, namespace, name } = { ...ref, kind: kindOf(ref) };
+      const driver = deps.drivers[kind];
+      if (!driver) {
+        throw failure('FeatureGateDisabled', `${kind} is not reconciled yet by this version of Continuo`);
       }
-      await repositories.remove(source, open.url);
-      const message = await repositories.withCommit(
-        source,
-        { commit: selected.commit, plan, url: open.url, signal, remote: open.remote },
-        async (objects) => (await objects.readCommit(selected.commit)).message,
-      );
-      return { ...result, isUnchanged: false, commitSubject: subjectOfCommit(message) };
-    });
-  }
-
-  async function archiveRevision(input: ArchiveRevisionInput): Promise<ArchivedRevision> {
-    const { source, commit, revision, commitSubject } = input;
-    return await running(deps, async (signal) => {
-      const { spec, status } = await liveObject(deps, source);
-      refuseUnsupported(spec);
-      const open = remoteOf(deps, source, spec, signal);
-      const from = { commit, plan: planOf(spec), url: open.url, signal, remote: open.remote };
-      return await repositories.withCommit(source, from, async (objects) => {
-        const { tree } = await objects.readCommit(commit);
-        const selection = { ignore: spec.ignore, sparseCheckout: spec.sparseCheckout };
-        let sizeBytes = 0;
-        const files = (await filesOfTree(objects, tree, selection, cache)).map((file) => ({
-          ...file,
-          async content() {
-            signal.throwIfAborted();
-            const content = await file.content();
-            sizeBytes += content.byteLength;
-            return content;
-          },
-        }));
-        const artifact = await store.publish({ kind, ...source }, `${commit}.tar.gz`, revision, files);
-        return {
-          artifact,
-          isNew: artifact.digest !== status?.artifact?.digest,
-          message: `stored artifact for commit '${commitSubject}'`,
-          conditionMessage: `stored artifact for revision '${revision}'`,
-          fileCount: files.length,
-          sizeBytes,
-          observed: observedOf(spec),
-        };
-      });
+      const object = await deps.source({ kind, namespace, name });
+      if (!object) throw failure('Failed', `${kind}/${namespace}/${name} does not exist any more`);
+      return await step(driver, object, signal);
     });
   }
 
   return {
-    fetchRevision,
-    archiveRevision,
-    async removeArtifacts({ namespace, name, kind: ownerKind = kind }) {
-      await store.removeAll({ kind: ownerKind, namespace, name });
-      if (ownerKind === kind) await repositories.remove({ namespace, name });
+    fetchRevision: ({ source }) => onLive(source, (driver, object, signal) => driver.fetch(object, signal)),
+
+    verifyRevision: ({ source, ...fetched }) =>
+      onLive(source, async (driver, object, signal) => {
+        if (driver.verify) return await driver.verify(object, { ...fetched, isUnchanged: false }, signal);
+        throw failure('VerificationError', `signatures of a ${object.kind} cannot be checked: remove spec.verify`);
+      }),
+
+    archiveRevision: ({ source, ...fetched }) =>
+      onLive(source, (driver, object, signal) => driver.archive(object, { ...fetched, isUnchanged: false }, signal)),
+
+    async removeArtifacts(ref) {
+      const { namespace, name } = ref;
+      const kind = kindOf(ref);
+      await store.removeAll({ kind, namespace, name });
+      await deps.drivers[kind]?.remove?.({ namespace, name });
     },
-    async collectArtifactGarbage({ current, kind: ownerKind, namespace, name }) {
-      const removed = await store.collectGarbage({ kind: ownerKind, namespace, name }, current);
+
+    async collectArtifactGarbage({ current, kind, namespace, name }) {
+      const removed = await store.collectGarbage({ kind, namespace, name }, current);
       return { removedCount: removed.length };
     },
   };
 }
 
-async function liveObject(deps: SourceDeps, source: NamespacedName): Promise<GitRepository> {
-  const object = await deps.gitRepository(source);
-  if (object) return object;
-  throw failure('GitOperationFailed', `${kind}/${source.namespace}/${source.name} does not exist any more`);
-}
-
-function planOf(spec: GitRepositorySpec): RefPlan {
-  try {
-    return planRef(spec.ref);
-  } catch (error) {
-    throw failure('GitOperationFailed', messageOf(error), { cause: error });
-  }
-}
-
-/** The remote of an object; its Secret is read when the remote is asked for. */
-function remoteOf(
-  deps: SourceDeps,
-  source: NamespacedName,
-  spec: GitRepositorySpec,
-  signal: AbortSignal,
-): { url: string; remote(): Promise<GitRemote> } {
-  const { url, credentials: inUrl } = splitUrlCredentials(spec.url);
-  return {
-    url,
-    async remote() {
-      const timeoutMs = parseDuration(spec.timeout ?? '60s');
-      if (!spec.secretRef) return { url, credentials: inUrl, timeoutMs, signal };
-      const data = await deps.readSecret(source.namespace, spec.secretRef.name);
-      const credentials = credentialsFromSecret(`${source.namespace}/${spec.secretRef.name}`, data);
-      return { url, credentials, timeoutMs, signal };
-    },
-  };
-}
-
-/** The remote head alone decides only when the spec is the one that made the artifact and the file is as it was. */
-async function isUnchanged(store: ArtifactStore, object: GitRepository, revision: string): Promise<boolean> {
-  const { status, spec } = object;
-  const artifact = status?.artifact;
-  if (!artifact || artifact.revision !== revision || artifact.url !== store.urlOf(artifact.path)) return false;
-  const observed = {
-    ignore: status.observedIgnore,
-    sparseCheckout: status.observedSparseCheckout ?? [],
-    include: status.observedInclude ?? [],
-    recurseSubmodules: status.observedRecurseSubmodules ?? false,
-  };
-  const wanted = {
-    ignore: spec.ignore,
-    sparseCheckout: spec.sparseCheckout ?? [],
-    include: spec.include ?? [],
-    recurseSubmodules: spec.recurseSubmodules ?? false,
-  };
-  return isDeepStrictEqual(observed, wanted) && (await store.verify(artifact));
-}
-
-function observedOf(spec: GitRepositorySpec): ObservedSourceSpec {
-  const observed: ObservedSourceSpec = {};
-  if (spec.ignore !== undefined) observed.ignore = spec.ignore;
-  if (spec.sparseCheckout && spec.sparseCheckout.length > 0) observed.sparseCheckout = spec.sparseCheckout;
-  return observed;
-}
-
-const maxSubjectCharacters = 50;
-
-/** First line of a commit message, cut after 50 characters. */
-export function subjectOfCommit(message: string): string {
-  const characters = [...(message.trimStart().split('\n')[0] ?? '').trim()];
-  if (characters.length <= maxSubjectCharacters) return characters.join('');
-  return `${characters.slice(0, maxSubjectCharacters).join('')}...`;
+function kindOf({ kind = 'GitRepository' }: SourceRef): SourceKind {
+  return kind as SourceKind;
 }
 
 /** Runs a stage with its heartbeat and cancellation. Outside of an activity both are as `deps` say, or absent. */

@@ -1,11 +1,11 @@
 // Report of a source's reconcile: status patch, events, retention of old artifacts.
-import type { GitRepository } from '../../k8s/api/git-repository.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
 import type { ReconcileOutcome, StageFailure } from '../../workflows/reconciled-kind.ts';
 import type { ArtifactStore } from '../artifact/artifact.ts';
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
-import { type ArchivedSource, sourceStatusAfterFailure, sourceStatusAfterSuccess } from './source-status.ts';
+import type { SourceObject, VerifiedRevision } from '../source/source-driver.ts';
+import { type ArchivedSource, sourceStatusAfterFailure, sourceStatusAfterSuccess, storedAs } from './source-status.ts';
 import { isoSeconds, type ObjectWriter } from './status-activities.ts';
 
 interface ReportInput {
@@ -18,6 +18,7 @@ interface ReportInput {
 
 export interface SourceReport extends ReportInput {
   fetched?: { revision: string; isUnchanged: boolean };
+  verified?: VerifiedRevision;
   archived?: ArchivedSource & { isNew: boolean; message: string };
 }
 
@@ -33,10 +34,10 @@ const component = 'source-controller';
 export type SourceReportActivities = ReturnType<typeof createSourceReport>;
 
 export function createSourceReport({ writer, events, store }: SourceReportDependencies) {
-  const find = async (ref: ReconciledRef): Promise<GitRepository | undefined> =>
-    (await writer.find('GitRepository', ref)) as GitRepository | undefined;
+  const find = async (ref: ReconciledRef): Promise<SourceObject | undefined> =>
+    (await writer.find(ref.kind, ref)) as SourceObject | undefined;
 
-  const tell = (object: GitRepository, type: 'Normal' | 'Warning', reason: string, message: string) => {
+  const tell = (object: SourceObject, type: 'Normal' | 'Warning', reason: string, message: string) => {
     const artifact = object.status?.artifact;
     const annotations = artifact
       ? { [`${group}/revision`]: artifact.revision, [`${group}/digest`]: artifact.digest }
@@ -49,11 +50,16 @@ export function createSourceReport({ writer, events, store }: SourceReportDepend
       const object = await find(input.ref);
       const { archived } = input;
       const revision = archived?.artifact.revision ?? object?.status?.artifact?.revision;
-      const message = `stored artifact for revision '${revision ?? ''}'`;
-      const outcome = { isUnchanged: !archived, reason: 'Succeeded', message, revision };
+      const { reason, message } = storedAs(object?.status ?? {}, archived);
+      const outcome = { isUnchanged: !archived, reason, message, revision };
       if (!object) return outcome;
 
-      const next = sourceStatusAfterSuccess(object, { ...input, now: isoSeconds(Date.now()) }, archived);
+      const next = sourceStatusAfterSuccess(
+        object,
+        { ...input, now: isoSeconds(Date.now()) },
+        archived,
+        input.verified,
+      );
       const wasReady = object.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
       await writer.writeStatus(object, next);
       const told = { ...object, status: next };
@@ -63,7 +69,7 @@ export function createSourceReport({ writer, events, store }: SourceReportDepend
         tell(
           told,
           'Normal',
-          'GitOperationSucceeded',
+          input.ref.kind === 'GitRepository' ? 'GitOperationSucceeded' : 'ArtifactUpToDate',
           `no changes since last reconciliation: observed revision '${revision ?? ''}'`,
         );
       }

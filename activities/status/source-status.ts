@@ -1,12 +1,11 @@
-// The status of a source after a reconcile, as a pure function (contract 1.0).
-import type { GitRepository, GitRepositoryStatus } from '../../k8s/api/git-repository.ts';
-import type { Artifact } from '../artifact/artifact.ts';
-import { failureWishes, withConditions } from './conditions.ts';
+// The status of a source after a reconcile, as pure functions (contract 1.0).
+import type { Condition } from '../../k8s/api/shared/status.ts';
+import { isReason, reasons, type SourceFailureCondition } from '../errors.ts';
+import type { ArchivedRevision, SourceObject, VerifiedRevision } from '../source/source-driver.ts';
+import { type ConditionWish, failureWishes, withConditions } from './conditions.ts';
 
 /** Conditions of things that went wrong; none of them is left after a success. */
-const failureConditions = ['FetchFailed', 'StorageOperationFailed', 'SourceVerified', 'IncludeUnavailable'] as const;
-/** Reasons that are told in StorageOperationFailed; all other failures of a source are told in FetchFailed. */
-const storageReasons = new Set(['ArchiveOperationFailed', 'StorageOperationFailed', 'SourceIgnoreError']);
+const failureConditions = ['FetchFailed', 'BuildFailed', 'StorageOperationFailed', 'IncludeUnavailable'] as const;
 
 export interface SourceContext {
   generation: number;
@@ -14,57 +13,60 @@ export interface SourceContext {
   now: string;
 }
 
-/** What the archive stage made, and the spec fields that shaped it. */
-export interface ArchivedSource {
-  artifact: Artifact;
-  observed: { ignore?: string; sparseCheckout?: string[] };
-}
+/** What the archive stage made, as far as the status tells it. */
+export type ArchivedSource = Pick<ArchivedRevision, 'artifact'> &
+  Partial<Pick<ArchivedRevision, 'conditionMessage' | 'conditionReason' | 'observed'>>;
+
+type SourceStatus = NonNullable<SourceObject['status']>;
 
 export function sourceStatusAfterSuccess(
-  object: GitRepository,
+  object: SourceObject,
   context: SourceContext,
   archived: ArchivedSource | undefined,
-): GitRepositoryStatus {
+  verified?: VerifiedRevision,
+): SourceStatus {
   const status = object.status ?? {};
   const artifact = archived?.artifact ?? status.artifact;
-  const message = `stored artifact for revision '${artifact?.revision ?? ''}'`;
+  const { reason, message } = storedAs(status, archived);
+  const wishes: ConditionWish[] = [
+    { type: 'Ready', status: 'True', reason, message },
+    { type: 'ArtifactInStorage', status: 'True', reason, message },
+  ];
+  if (verified) {
+    wishes.push({ type: 'SourceVerified', status: 'True', reason: 'Succeeded', message: verified.message });
+  }
+  const removed = ['Reconciling', 'Stalled', 'ArtifactOutdated', ...failureConditions];
+  // What was verified once stays so as long as nothing else is fetched.
+  const isStillVerified =
+    object.spec.verify !== undefined && !archived && conditionOf(status, 'SourceVerified') === 'True';
+  if (!verified && !isStillVerified) removed.push('SourceVerified');
   return {
-    ...status,
-    ...(archived
-      ? { observedIgnore: archived.observed.ignore, observedSparseCheckout: archived.observed.sparseCheckout }
-      : {}),
+    ...(archived ? withoutObserved(status) : status),
+    ...archived?.observed,
+    ...(verified?.mode ? { sourceVerificationMode: verified.mode } : {}),
     artifact,
-    conditions: withConditions(
-      status.conditions,
-      [
-        { type: 'Ready', status: 'True', reason: 'Succeeded', message },
-        { type: 'ArtifactInStorage', status: 'True', reason: 'Succeeded', message },
-      ],
-      ['Reconciling', 'Stalled', 'ArtifactOutdated', ...failureConditions],
-      context.generation,
-      context.now,
-    ),
+    conditions: withConditions(status.conditions, wishes, removed, context.generation, context.now),
     observedGeneration: context.generation,
     ...(context.request ? { lastHandledReconcileAt: context.request } : {}),
   };
 }
 
 export function sourceStatusAfterFailure(
-  object: GitRepository,
+  object: SourceObject,
   context: SourceContext,
   failed: { reason: string; message: string; isStalled: boolean },
-): GitRepositoryStatus {
+): SourceStatus {
   const status = object.status ?? {};
-  const type = storageReasons.has(failed.reason) ? 'StorageOperationFailed' : 'FetchFailed';
+  const told = conditionsOf(failed.reason).map((type): ConditionWish => {
+    const verdict = type === 'SourceVerified' ? 'False' : 'True';
+    return { type, status: verdict, reason: failed.reason, message: failed.message };
+  });
   return {
     ...status,
     conditions: withConditions(
       status.conditions,
-      [
-        ...failureWishes(failed.reason, failed.message, failed.isStalled),
-        { type, status: 'True', reason: failed.reason, message: failed.message },
-      ],
-      [failed.isStalled ? 'Reconciling' : 'Stalled', ...failureConditions],
+      [...failureWishes(failed.reason, failed.message, failed.isStalled), ...told],
+      [failed.isStalled ? 'Reconciling' : 'Stalled', ...failureConditions, 'SourceVerified'],
       context.generation,
       context.now,
     ),
@@ -72,4 +74,37 @@ export function sourceStatusAfterFailure(
     ...(failed.isStalled ? { observedGeneration: context.generation } : {}),
     ...(context.request ? { lastHandledReconcileAt: context.request } : {}),
   };
+}
+
+/** Reason and message of Ready: those of the archive stage, or what they were when nothing was archived. */
+export function storedAs(
+  status: SourceStatus,
+  archived: ArchivedSource | undefined,
+): { reason: string; message: string } {
+  const was = archived ? undefined : status.conditions?.find(({ type }) => type === 'ArtifactInStorage');
+  const revision = (archived?.artifact ?? status.artifact)?.revision ?? '';
+  return {
+    reason: archived?.conditionReason ?? was?.reason ?? 'Succeeded',
+    message: archived?.conditionMessage ?? was?.message ?? `stored artifact for revision '${revision}'`,
+  };
+}
+
+function conditionOf({ conditions }: SourceStatus, wanted: string): Condition['status'] | undefined {
+  return conditions?.find(({ type }) => type === wanted)?.status;
+}
+
+function conditionsOf(reason: string): readonly SourceFailureCondition[] {
+  if (!isReason(reason)) return ['FetchFailed'];
+  const { conditions } = reasons[reason] as { conditions?: readonly SourceFailureCondition[] };
+  return conditions ?? ['FetchFailed'];
+}
+
+/** Fields that a new artifact describes anew. */
+const shapeFields = new Set(['includedArtifacts', 'sourceVerificationMode', 'url']);
+
+function withoutObserved(status: SourceStatus): SourceStatus {
+  const isShape = (name: string): boolean =>
+    shapeFields.has(name) || (name.startsWith('observed') && name !== 'observedGeneration');
+  const kept = Object.entries(status).map(([name, value]) => [name, isShape(name) ? undefined : value]);
+  return Object.fromEntries(kept) as SourceStatus;
 }

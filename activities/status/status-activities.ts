@@ -2,6 +2,7 @@
 // is new; what a person asked for is echoed in the same patch as the final Ready (contract 3, 8).
 import { requestedAtAnnotation } from '../../k8s/api/annotations.ts';
 import { fluxFinalizer } from '../../k8s/api/definition.ts';
+import { kinds } from '../../k8s/api/index.ts';
 import type { KubeClient } from '../../k8s/client.ts';
 import { KubeApiError } from '../../k8s/client.ts';
 import type { FluxObjects, WatchedKind } from '../../k8s/flux-objects.ts';
@@ -18,7 +19,14 @@ export interface StatusDependencies {
 /** Field owners of what we write on our own objects (contract 1.0, "Patching"). */
 const statusManagers: Record<WatchedKind, string> = {
   GitRepository: 'source-controller',
+  OCIRepository: 'source-controller',
+  HelmRepository: 'source-controller',
+  HelmChart: 'source-controller',
+  Bucket: 'source-controller',
+  ExternalArtifact: 'source-watcher',
+  ArtifactGenerator: 'source-watcher',
   Kustomization: 'gotk-kustomize-controller',
+  HelmRelease: 'helm-controller',
 };
 
 /** Writing to our own objects. An object that is gone meanwhile needs no write: every method is content with it. */
@@ -59,20 +67,22 @@ export function createObjectActivities(writer: ObjectWriter) {
     async addFinalizer({ ref }: { ref: ReconciledRef }): Promise<void> {
       const object = await writer.find(ref.kind, ref);
       const finalizers = object?.metadata.finalizers ?? [];
-      if (!object || object.metadata.deletionTimestamp || finalizers.includes(fluxFinalizer)) return;
+      const finalizer = finalizerOf(ref);
+      if (!object || object.metadata.deletionTimestamp || finalizers.includes(finalizer)) return;
       const { resourceVersion } = object.metadata;
       // With the resourceVersion, so that nobody else's finalizer is lost: a conflict is tried again.
       await writer.patchObject(ref.kind, ref, {
-        metadata: { finalizers: [...finalizers, fluxFinalizer], resourceVersion },
+        metadata: { finalizers: [...finalizers, finalizer], resourceVersion },
       });
     },
 
     async removeFinalizer({ ref }: { ref: ReconciledRef }): Promise<void> {
       const object = await writer.find(ref.kind, ref);
       const finalizers = object?.metadata.finalizers ?? [];
-      if (!object || !finalizers.includes(fluxFinalizer)) return;
+      const finalizer = finalizerOf(ref);
+      if (!object || !finalizers.includes(finalizer)) return;
       const { resourceVersion } = object.metadata;
-      const rest = finalizers.filter((name) => name !== fluxFinalizer);
+      const rest = finalizers.filter((name) => name !== finalizer);
       await writer.patchObject(ref.kind, ref, { metadata: { finalizers: rest, resourceVersion } });
     },
 
@@ -101,6 +111,10 @@ export function createObjectActivities(writer: ObjectWriter) {
       await writer.writeStatus(object, { ...status, conditions });
     },
   };
+}
+
+function finalizerOf({ kind }: ReconciledRef): string {
+  return kinds[kind].finalizer ?? fluxFinalizer;
 }
 
 /** metav1.Time has whole seconds. */

@@ -7,12 +7,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
-import {
-  type ArchivedRevision,
-  createSourceActivities,
-  type FetchedRevision,
-  type SourceActivities,
-} from '../../activities/source/source-activities.ts';
+import { createGitSource } from '../../activities/source/git/git-source.ts';
+import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
+import type { ArchivedRevision, FetchedRevision } from '../../activities/source/source-driver.ts';
 import type { GitRepository, GitRepositorySpec } from '../../k8s/api/git-repository.ts';
 import {
   createTestRepository,
@@ -43,17 +40,21 @@ function use(url: string, spec: Partial<GitRepositorySpec> = {}): void {
 }
 
 function open(maxRepositoryBytes?: number): SourceActivities {
-  return createSourceActivities({
+  const driver = createGitSource({
     store,
     dataDirectory: join(directory, 'data'),
     maxRepositoryBytes,
-    heartbeat: () => undefined,
-    signal: () => abort.signal,
-    gitRepository: async () => object,
     async readSecret(namespace, name) {
       const data = secrets[`${namespace}/${name}`];
       return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
     },
+  });
+  return createSourceActivities({
+    store,
+    drivers: { GitRepository: driver },
+    source: async () => object,
+    heartbeat: () => undefined,
+    signal: () => abort.signal,
   });
 }
 
@@ -70,8 +71,7 @@ function report({ archived }: { archived: ArchivedRevision }): void {
   if (!object) return;
   object.status = {
     artifact: archived.artifact,
-    observedIgnore: archived.observed.ignore,
-    observedSparseCheckout: archived.observed.sparseCheckout,
+    ...archived.observed,
   };
 }
 
@@ -241,7 +241,7 @@ describe('a Git server', () => {
 
     expect((await fetchRevision()).isUnchanged).toBe(false);
     const after = await reconcile();
-    expect(after.archived).toMatchObject({ isNew: true, observed: { ignore: '*.sh' } });
+    expect(after.archived).toMatchObject({ isNew: true, observed: { observedIgnore: '*.sh' } });
     expect(tarList(after.archived)).toContain('logo.png');
     report(after);
     expect((await fetchRevision()).isUnchanged).toBe(true);
@@ -313,7 +313,7 @@ describe('a Git server', () => {
     use(url, { sparseCheckout: ['./other'] });
     const sparse = (await reconcile()).archived;
     expect(tarList(sparse)).toEqual(['other/', 'other/x.yaml']);
-    expect(sparse.observed).toEqual({ sparseCheckout: ['./other'] });
+    expect(sparse.observed).toMatchObject({ observedSparseCheckout: ['./other'] });
     use(url, { sparseCheckout: ['nowhere'] });
     expect(await failureOf(reconcile())).toEqual({
       reason: 'GitOperationFailed',

@@ -1,16 +1,13 @@
 // From the Secret of spec.secretRef to what the HTTP transport needs (contract 1.1, secretRef).
-import { createSecureContext } from 'node:tls';
 import { failure } from '../../errors.ts';
+import { type ProxySettings, secretText, type TlsSettings, tlsFromSecret } from '../http/tls-secret.ts';
 
 /** How to log in and whom to trust. */
 export interface GitCredentials {
   /** Value of the Authorization header. */
   authorization?: string;
-  /** PEM of additional trusted CAs. */
-  ca?: string;
-  /** PEM of the client certificate, together with `key`. */
-  certificate?: string;
-  key?: string;
+  tls?: TlsSettings;
+  proxy?: ProxySettings;
   /** Where they come from, for messages: `Secret "apps/git"`. */
   origin: string;
 }
@@ -39,16 +36,11 @@ export function credentialsFromSecret(
 ): GitCredentials {
   const origin = `Secret "${secretName}"`;
   if (!data) throw refuse(`${origin} named by spec.secretRef does not exist`);
-  const value = (key: string): string | undefined => {
-    const bytes = data[key];
-    return bytes === undefined ? undefined : Buffer.from(bytes).toString('utf8');
-  };
+  const value = (key: string): string | undefined => secretText(data, key);
   const username = value('username');
   const password = value('password');
   const bearerToken = value('bearerToken')?.trim();
-  const ca = value('ca.crt') ?? value('caFile');
-  const certificate = value('tls.crt') ?? value('certFile');
-  const key = value('tls.key') ?? value('keyFile');
+  const tls = tlsFromSecret(origin, data);
 
   if (bearerToken && (username || password)) {
     throw refuse(`${origin} has both "bearerToken" and "username"/"password": keep one of them`);
@@ -57,11 +49,7 @@ export function credentialsFromSecret(
     const [there, missing] = username === undefined ? ['password', 'username'] : ['username', 'password'];
     throw refuse(`${origin} has key "${there}" but no key "${missing}"`);
   }
-  if ((certificate === undefined) !== (key === undefined)) {
-    const [there, missing] = certificate === undefined ? ['tls.key', 'tls.crt'] : ['tls.crt', 'tls.key'];
-    throw refuse(`${origin} has key "${there}" but no key "${missing}"`);
-  }
-  if (username === undefined && !bearerToken && ca === undefined && certificate === undefined) {
+  if (username === undefined && !bearerToken && Object.keys(tls).length === 0) {
     const keys = Object.keys(data).sort();
     const found = keys.length > 0 ? `has keys ${keys.map((name) => `"${name}"`).join(', ')}` : 'is empty';
     throw refuse(`${origin} ${found}: ${expectedKeys}`);
@@ -73,10 +61,7 @@ export function credentialsFromSecret(
   const credentials: GitCredentials = { origin };
   if (bearerToken) credentials.authorization = `Bearer ${bearerToken}`;
   else if (username !== undefined && password !== undefined) credentials.authorization = basic(username, password);
-  if (ca !== undefined) credentials.ca = ca;
-  if (certificate !== undefined) credentials.certificate = certificate;
-  if (key !== undefined) credentials.key = key;
-  checkTls(credentials);
+  if (Object.keys(tls).length > 0) credentials.tls = tls;
   return credentials;
 }
 
@@ -89,19 +74,6 @@ function decode(part: string): string {
     return decodeURIComponent(part);
   } catch {
     return part;
-  }
-}
-
-/** OpenSSL's messages may quote what they could not read, so only its code is passed on. */
-function checkTls({ ca, certificate, key, origin }: GitCredentials): void {
-  if (ca !== undefined && !ca.includes('-----BEGIN CERTIFICATE-----')) {
-    throw refuse(`${origin} has a "ca.crt" without a PEM certificate`);
-  }
-  try {
-    createSecureContext({ ca, cert: certificate, key });
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
-    throw refuse(`${origin} has TLS keys that cannot be used${code}: expected PEM in "ca.crt", "tls.crt", "tls.key"`);
   }
 }
 

@@ -1,9 +1,8 @@
 // One HTTP exchange with a Git server on undici: credentials, TLS and redirects. Credentials and the client certificate
 // go to the origin (scheme, host, port) of spec.url and nowhere else.
-import { createHash } from 'node:crypto';
-import { rootCertificates } from 'node:tls';
-import { Agent, type Dispatcher, request } from 'undici';
+import { request } from 'undici';
 import { failure } from '../../errors.ts';
+import { dispatcherFor } from '../http/dispatcher.ts';
 import type { GitCredentials } from './credentials.ts';
 import { displayUrl } from './remote-error.ts';
 
@@ -28,10 +27,6 @@ export type GitHttp = (request: GitHttpRequest) => Promise<GitHttpResponse>;
 const maxRedirects = 5;
 const userAgent = 'git/continuo';
 
-/** Largest number of TLS settings for which connections are kept open. */
-const maxAgents = 32;
-const agents = new Map<string, Agent>();
-
 /**
  * The HTTP side of a repository. Fails with AuthenticationFailed for 401 and 403, with GitOperationFailed for every other
  * status than 200; network errors come as undici throws them.
@@ -51,7 +46,10 @@ export function createGitHttp(repositoryUrl: string, credentials: GitCredentials
         },
         body: asked.body ?? null,
         signal: asked.signal,
-        dispatcher: agentFor(credentials, isHome),
+        dispatcher: dispatcherFor({
+          tls: isHome ? credentials.tls : { ca: credentials.tls?.ca },
+          proxy: credentials.proxy,
+        }),
         // The caller's signal carries spec.timeout.
         headersTimeout: 0,
         bodyTimeout: 0,
@@ -111,30 +109,4 @@ function refusal(
   }
   const words = isRedirect(status) ? 'an unexpected redirect' : 'an unexpected answer';
   return failure('GitOperationFailed', `the server of ${repository} gave ${words} (HTTP ${status}), expected 200`);
-}
-
-/** One agent for each set of TLS settings, so that a poll reuses the connection of the last one. */
-function agentFor(credentials: GitCredentials, isHome: boolean): Dispatcher {
-  const { ca, certificate, key } = credentials;
-  const tls = {
-    ...(ca ? { ca: [...rootCertificates, ca] } : {}),
-    ...(isHome && certificate && key ? { cert: certificate, key } : {}),
-  };
-  const id = createHash('sha256')
-    .update(JSON.stringify([ca, isHome && certificate, isHome && key]))
-    .digest('hex');
-  const known = agents.get(id);
-  if (known) {
-    agents.delete(id);
-    agents.set(id, known);
-    return known;
-  }
-  const agent = new Agent({ connect: { ...tls, timeout: 30_000 }, keepAliveTimeout: 30_000, allowH2: false });
-  agents.set(id, agent);
-  for (const [oldest, old] of agents) {
-    if (agents.size <= maxAgents) break;
-    agents.delete(oldest);
-    void old.close();
-  }
-  return agent;
 }

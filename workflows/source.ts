@@ -1,5 +1,5 @@
-// A GitRepository: list the remote's refs, fetch and verify the selected commit when it moved, archive it, report
-// (contract 1.0, 1.1). An unchanged remote costs one listing and no status write.
+// A source: find its revision, check the signatures where the object asks for it, archive it, report (contract 1.0). One
+// workflow for every kind that fetches; an unchanged source costs one listing and no status write.
 import { CancellationScope } from '@temporalio/workflow';
 import type { SourceObservation } from '../activities/observe/observation.ts';
 import { obstacleFailure } from './decisions/obstacle.ts';
@@ -8,7 +8,7 @@ import { reconcileLoop } from './reconcile-loop.ts';
 import type { ObjectInput, Pass } from './reconciled-kind.ts';
 import { quick, runStage } from './stages.ts';
 
-export async function gitRepository(input: ObjectInput): Promise<void> {
+export async function source(input: ObjectInput): Promise<void> {
   await reconcileLoop<SourceObservation>(
     {
       observe: (ref, wakes) => quick.observeSource({ ref, wakes }),
@@ -17,18 +17,20 @@ export async function gitRepository(input: ObjectInput): Promise<void> {
         const { ref, observation: o } = pass;
         if (!o.hasFinalizer) await quick.addFinalizer({ ref });
         if (o.obstacle) throw obstacleFailure(o.obstacle);
+        const subject = { source: ref, generation: o.generation };
 
         pass.phase(`Listing ${o.url}`);
-        const fetched = await runStage('fetchRevision', o.url, { source: ref, generation: o.generation });
+        const fetched = await runStage('fetchRevision', o.url, subject);
         if (fetched.isUnchanged) return await quick.reportSource({ ...reportOf(pass), fetched });
 
+        if (fetched.needsVerification) pass.phase(`Verifying ${fetched.revision}`);
+        const verified = fetched.needsVerification
+          ? await runStage('verifyRevision', fetched.revision, { ...subject, ...fetched })
+          : undefined;
+
         pass.phase(`Archiving ${fetched.revision}`);
-        const archived = await runStage('archiveRevision', fetched.revision, {
-          source: ref,
-          generation: o.generation,
-          ...fetched,
-        });
-        return await quick.reportSource({ ...reportOf(pass), fetched, archived });
+        const archived = await runStage('archiveRevision', fetched.revision, { ...subject, ...fetched });
+        return await quick.reportSource({ ...reportOf(pass), fetched, verified, archived });
       },
 
       acknowledge: (pass) => quick.reportSource(reportOf(pass)),

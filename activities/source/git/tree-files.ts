@@ -1,10 +1,10 @@
 // From a commit's tree to the files of an artifact: walks trees by object id, applies spec.sparseCheckout and the ignore
 // rules, reads blobs only when the archive asks for them.
-import type { ArchiveFile } from '../artifact/artifact.ts';
-import { failure } from '../errors.ts';
+import type { ArchiveFile } from '../../artifact/artifact.ts';
+import { failure } from '../../errors.ts';
 import type { ByteCache } from './byte-cache.ts';
-import type { ObjectStore, TreeEntry } from './git/object-store.ts';
-import { compileIgnoreRules, ignoreFileName } from './ignore.ts';
+import type { ObjectStore, TreeEntry } from './object-store.ts';
+import { compileIgnoreRules, ignoreFileName } from '../ignore.ts';
 
 /** What goes into the artifact. */
 export interface TreeSelection {

@@ -1,6 +1,6 @@
 // What this version does not do yet: each is refused with a clear word instead of being passed over.
-import type { GitRepositorySpec } from '../../k8s/api/git-repository.ts';
-import { failure } from '../errors.ts';
+import type { GitRepositorySpec } from '../../../k8s/api/git-repository.ts';
+import { failure } from '../../errors.ts';
 
 /** Fails with a stalling reason when the spec asks for something that this version of Continuo does not do. */
 export function refuseUnsupported(spec: GitRepositorySpec): void {
