@@ -223,6 +223,10 @@ async function run(): Promise<void> {
     report('drift: a deleted Service is back', measured);
   }
   if (phases.has('idle')) report('idle, 60 s', await measure(meter, () => sleep(60_000)));
+  if (phases.has('idle-later')) {
+    await sleep(5 * 60_000); // by then the workflows' own timers are due as well
+    report('idle, 60 s, after five minutes', await measure(meter, () => sleep(60_000)));
+  }
 }
 
 function unschedulable(object: KubeObject): KubeObject {

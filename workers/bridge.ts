@@ -22,6 +22,7 @@ import { createConsumerWakes } from './consumer-wakes.ts';
 import type { DependencyWatch } from './dependency-watch.ts';
 import type { DriftWatch } from './drift-watch.ts';
 import { hasNewArtifact, hasReadyExpr, isDependantOf, isRelabelled, wakeOf } from './events-to-wakes.ts';
+import { watchIntervals } from './interval-watch.ts';
 import type { Log } from './log.ts';
 import { type ReferenceProgress, type ReferenceWatch, watchReferences } from './reference-watch.ts';
 import type { Signaller } from './signaller.ts';
@@ -36,6 +37,8 @@ export interface BridgeDependencies {
   drift: DriftWatch;
   dependencies: DependencyWatch;
   isBuilt(object: Kustomization, digest: string): Promise<boolean>;
+  /** True when memory proves that a reconcile would do nothing. */
+  isSettled(object: Kustomization): Promise<boolean>;
   /** False when what an object made is not (or not provably) there as it was left. */
   isAsLeft(object: KubeObject): Promise<boolean>;
   log: Log;
@@ -177,6 +180,13 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
         await catchUp(progress);
         await references.catchUp(progress ?? {});
         isCaughtUp = true;
+        subscriptions.push(
+          watchIntervals({
+            kustomizations: () => objects.list('Kustomization') as Kustomization[],
+            isSettled: (object) => deps.isSettled(object),
+            wake: (object) => signaller.wake(refOf(object), { type: 'resync' }),
+          }),
+        );
         log.info({ cluster }, 'watching');
         await context.cancelled;
       } catch (error) {

@@ -75,6 +75,8 @@ export interface Engine {
   unpacked: UnpackedArtifacts;
   drift: DriftWatch;
   dependencies: DependencyWatch;
+  /** True when memory proves that a reconcile would do nothing. */
+  isSettled(object: Kustomization): Promise<boolean>;
   /** False when an object's artifact, or what it applied, is not (or not provably) there as it was left. */
   isAsLeft(object: KubeObject): Promise<boolean>;
   /** True when an unpacked artifact is known to build what was built before. */
@@ -107,6 +109,10 @@ export async function compose(options: EngineOptions): Promise<Engine> {
       log,
     }),
     dependencies: createDependencyWatch({ client: kube, atHome: parts.targets.atHome, log }),
+    async isSettled({ metadata: { namespace = '', name } }) {
+      const { isSettled } = await activities.observeKustomization({ ref: { namespace, name }, wakes: [] });
+      return isSettled;
+    },
     async isAsLeft(object) {
       if (object.kind === 'Kustomization') {
         const kustomization = object as Kustomization;

@@ -19,7 +19,7 @@ import type { SignalDefinition } from '@temporalio/common';
 import { type Cursor, decide, isSupersededBy, type Observation, type Trigger } from './decisions/decide.ts';
 import { addDependants } from './decisions/dependants.ts';
 import { countDrift, type DriftRound, lostFights, withoutLostFights } from './decisions/drift-fight.ts';
-import { backoffMs, withJitter } from './decisions/timing.ts';
+import { backoffMs, standsForMs, withJitter } from './decisions/timing.ts';
 import { mergeWakes } from './decisions/wakes.ts';
 import {
   dependencyReadySignal,
@@ -223,7 +223,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         ...attempted,
         outcome: 'succeeded',
         failures: 0,
-        dueAtMs: Date.now() + withJitter(o.intervalMs, Math.random()),
+        dueAtMs: Date.now() + withJitter(standsForMs(o), Math.random()),
       };
       const run = {
         ...told(outcomeOf(result), result.reason, result.message),
@@ -321,7 +321,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         waitingFor = observation.awaiting;
         break;
       case 'wait':
-        if (isDue) cursor = { ...cursor, dueAtMs: Date.now() + withJitter(observation.intervalMs, Math.random()) };
+        if (isDue) cursor = { ...cursor, dueAtMs: Date.now() + withJitter(standsForMs(observation), Math.random()) };
         if (observation.isSuspended) cursor = { ...cursor, dueAtMs: undefined };
         else if (cursor.outcome === undefined) {
           cursor = {
@@ -329,7 +329,9 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
             generation: observation.generation,
             revision: observation.appliedRevision,
             outcome: observation.isStalled ? 'stalled' : 'succeeded',
-            dueAtMs: observation.isStalled ? undefined : Date.now() + withJitter(observation.intervalMs, Math.random()),
+            dueAtMs: observation.isStalled
+              ? undefined
+              : Date.now() + withJitter(standsForMs(observation), Math.random()),
           };
         }
         break;

@@ -91,6 +91,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
         isForced: isForceRequested(object),
         ...(object.metadata.annotations?.[rollbackAnnotation] === 'enabled' ? { isRollbackEnabled: true } : {}),
         timeoutMs: kustomizationTimeoutMs(object),
+        isIntervalWatched: true,
       };
       if (common.isDeleting) return { ...common, ...teardownOf(object, deps.objects) };
       if (common.isSuspended) return common;

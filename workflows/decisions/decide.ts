@@ -28,6 +28,8 @@ export interface Observation {
   /** Nothing would change: what is wanted is in place and healthy, as far as memory proves it. */
   isSettled: boolean;
   intervalMs: number;
+  /** At every interval the bridge looks whether all is still in order; absent in histories of before. */
+  isIntervalWatched?: boolean;
 }
 
 /** What the workflow remembers between passes. Losing it costs one pass. */
