@@ -163,6 +163,8 @@ export interface FailureOptions {
   cause?: unknown;
   /** True when Temporal's own retry policy may try the activity again at once (a network error, 429, 5xx). */
   isTransient?: boolean;
+  /** When to try again, where the other side said it. @default the reason's class decides */
+  retryInMs?: number;
 }
 
 /**
@@ -174,10 +176,15 @@ export function failure(reason: Reason, message: string, options: FailureOptions
     message,
     type: reason,
     nonRetryable: !options.isTransient,
-    details: options.subject ? [{ subject: options.subject }] : [],
+    details: detailsOf(options),
     cause: options.cause instanceof Error ? options.cause : undefined,
     category: reasons[reason].retry === 'wait' ? ApplicationFailureCategory.BENIGN : undefined,
   });
+}
+
+function detailsOf({ subject, retryInMs }: FailureOptions): unknown[] {
+  if (!subject && retryInMs === undefined) return [];
+  return [{ ...(subject && { subject }), ...(retryInMs !== undefined && { retryInMs }) }];
 }
 
 /** True for a string that is a reason of the table. */

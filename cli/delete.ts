@@ -1,6 +1,7 @@
 // `continuo delete`: deletes objects of our kinds, after a question that says what goes with them, and waits for it.
 import type { Command } from 'commander';
 import type { KindDefinition } from '../k8s/api/definition.ts';
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { type KubeObject, refOf } from '../k8s/object.ts';
@@ -58,6 +59,7 @@ async function runDelete(words: string[], flags: DeleteFlags): Promise<void> {
 
 /** What goes with the object, as a person should know before (contract 2.1, "deletion"). */
 export function consequenceOf(object: KubeObject): string {
+  if (object.kind === 'HelmRelease') return consequenceOfRelease(object as HelmRelease);
   if (object.kind !== 'Kustomization') return '';
   const { spec, status } = object as Kustomization;
   const count = status?.inventory?.entries.length ?? 0;
@@ -73,6 +75,14 @@ export function consequenceOf(object: KubeObject): string {
   return isKept
     ? ` and leave the ${count} ${objects} that it has applied, as ${why}`
     : ` and the ${count} ${objects} that it has applied`;
+}
+
+/** A release is uninstalled, unless its HelmRelease is suspended (contract 2.2, step 1). */
+function consequenceOfRelease({ spec, status }: HelmRelease): string {
+  const last = status?.history?.[0];
+  if (!last) return '';
+  const release = `the release "${last.namespace}/${last.name}"`;
+  return spec.suspend ? ` and leave ${release} as it is, as it is suspended` : ` and uninstall ${release}`;
 }
 
 /** Throws a {@link CommandError} that says what holds the object: exit code 3 after the time-out. */

@@ -4,6 +4,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { withoutBooleanValues } from './boolean-values.ts';
+import { register as listArtifacts } from './artifact-list.ts';
+import { register as pullArtifact } from './artifact-pull.ts';
+import { register as pushArtifact } from './artifact-push.ts';
+import { register as tagArtifact } from './artifact-tag.ts';
 import { register as build } from './build.ts';
 import { register as create } from './create.ts';
 import { register as remove } from './delete.ts';
@@ -47,6 +51,10 @@ const atWork = [
   create,
   remove,
   exportObjects,
+  pushArtifact,
+  pullArtifact,
+  listArtifacts,
+  tagArtifact,
 ];
 for (const register of [up, down, platform, ...atWork]) register(program);
 

@@ -1,6 +1,7 @@
 // The columns of `continuo get`: the same for every kind, filled from where each kind keeps it.
 import { type Kind, kinds } from '../k8s/api/index.ts';
 import type { KubeObject } from '../k8s/object.ts';
+import { isStatic } from '../k8s/static-objects.ts';
 import { workflowTypes } from '../workflows/messages.ts';
 import { ageOf, paintStatus, shortHashes } from './output.ts';
 import { conditionOf, isSuspended } from './readiness.ts';
@@ -72,12 +73,14 @@ export function revisionOf(object: KubeObject): string | undefined {
 }
 
 function readyCell(object: KubeObject): string {
+  if (isStatic(object)) return 'True';
   return conditionOf(object, 'Ready')?.status ?? (hasStatus(object) ? 'Unknown' : '-');
 }
 
 function messageCell(object: KubeObject): string {
   const message = conditionOf(object, 'Ready')?.message;
   if (message !== undefined) return shortHashes(message);
+  if (isStatic(object)) return 'Helm repository is Ready'; // as flux says it of a registry's address
   if (!hasStatus(object)) return 'configuration for others, has no state of its own';
   if (!Object.hasOwn(workflowTypes, object.kind)) return 'not reconciled by this version of Continuo';
   return isSuspended(object) ? 'suspended, not reconciled yet' : 'waiting to be reconciled';

@@ -89,8 +89,8 @@ describe('columns of get', () => {
 
   it('tells what waits from what nobody reconciles', () => {
     expect(cells(kustomization(undefined))).toEqual(['a', '-', 'False', 'Unknown', 'waiting to be reconciled', '60s']);
-    const release = { ...kustomization(undefined), kind: 'HelmRelease' };
-    expect(cells(release)[4]).toBe('not reconciled by this version of Continuo');
+    const automation = { ...kustomization(undefined), kind: 'ImageUpdateAutomation' };
+    expect(cells(automation)[4]).toBe('not reconciled by this version of Continuo');
     const alert = { ...kustomization(undefined), kind: 'Alert' };
     expect(cells(alert).slice(3, 5)).toEqual(['-', 'configuration for others, has no state of its own']);
   });

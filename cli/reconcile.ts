@@ -1,12 +1,15 @@
 // `continuo reconcile`: asks for a reconcile as flux does, by the annotation, and follows it to its end.
-import { forceAtAnnotation, requestedAtAnnotation } from '../k8s/api/annotations.ts';
+import { forceAtAnnotation, requestedAtAnnotation, resetAtAnnotation } from '../k8s/api/annotations.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { KindDefinition } from '../k8s/api/definition.ts';
-import { kinds } from '../k8s/api/index.ts';
+import { type Kind, kinds } from '../k8s/api/index.ts';
+import type { HelmChart } from '../k8s/api/helm-chart.ts';
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { type KubeObject, type NamespacedName, refOf } from '../k8s/object.ts';
+import { isStatic } from '../k8s/static-objects.ts';
 import type { ReconciledRef } from '../workflows/messages.ts';
 import { openTemporal, type TemporalAccess, withCluster } from './connect.ts';
 import { CommandError, usageError } from './exit.ts';
@@ -26,6 +29,7 @@ import { isReconciledKind } from './workflow-view.ts';
 interface ReconcileFlags extends ClusterFlags, TemporalFlags {
   withSource?: boolean;
   force?: boolean;
+  reset?: boolean;
   timeout: number;
 }
 
@@ -35,6 +39,7 @@ interface ReconcileContext {
   timeoutMs: number;
   interrupt: AbortSignal;
   isForced: boolean;
+  isReset: boolean;
 }
 
 /** The status says Ready a moment before the workflow has noted its record. */
@@ -49,26 +54,37 @@ export function register(program: Command): void {
     .description('reconcile an object now, show its phases, what changed and the result')
     .usage('<kind> <name> [flags]')
     .argument('<kind-and-name...>', 'such as "ks demo", "ks/demo", "source git demo"')
-    .option('--with-source', 'reconcile its source first (Kustomization)')
-    .option('--force', 'compare everything with the cluster, also what is known to be unchanged')
+    .option('--with-source', 'reconcile its source first (Kustomization, HelmRelease, HelmChart)')
+    .option('--force', 'do all of it again: compare what is known to be unchanged, upgrade a release that is in sync')
+    .option('--reset', 'forget the failures that were counted (HelmRelease)')
     .action(runReconcile);
   addTimeoutFlag(addTemporalFlags(addClusterFlags(command)));
 }
 
 async function runReconcile(words: string[], flags: ReconcileFlags): Promise<void> {
   const { definition, name } = parseObjectTarget(words);
-  if (flags.withSource && definition.kind !== 'Kustomization') {
-    throw usageError(`--with-source is for a Kustomization, got a ${definition.kind}`);
+  if (flags.withSource && !['Kustomization', 'HelmRelease', 'HelmChart'].includes(definition.kind)) {
+    throw usageError(`--with-source is for a Kustomization, a HelmRelease or a HelmChart, got a ${definition.kind}`);
+  }
+  if (flags.reset && definition.kind !== 'HelmRelease') {
+    throw usageError(`--reset is for a HelmRelease, got a ${definition.kind}`);
   }
   const interrupt = onInterrupt().signal;
   const temporal = openTemporal(flags);
   try {
     await withCluster(flags, async (kube) => {
-      const context = { kube, temporal, timeoutMs: flags.timeout, interrupt, isForced: flags.force === true };
+      const context = {
+        kube,
+        temporal,
+        timeoutMs: flags.timeout,
+        interrupt,
+        isForced: flags.force === true,
+        isReset: flags.reset === true,
+      };
       const object = await readObject(kube, definition, flags.namespace, name);
       refuseSuspended(object, definition);
       const before = await newestStart(temporal, object);
-      if (flags.withSource) await reconcileSource(context, object as Kustomization);
+      if (flags.withSource) await reconcileSources(context, object);
       await reconcileObject(context, definition, object, before);
     });
   } finally {
@@ -76,14 +92,45 @@ async function runReconcile(words: string[], flags: ReconcileFlags): Promise<voi
   }
 }
 
-async function reconcileSource(context: ReconcileContext, object: Kustomization): Promise<void> {
-  const { sourceRef } = object.spec;
-  const definition: KindDefinition = kinds[sourceRef.kind];
-  const namespace = sourceRef.namespace ?? object.metadata.namespace ?? '';
-  const source = await readObject(context.kube, definition, namespace, sourceRef.name);
-  refuseSuspended(source, definition);
-  const before = await newestStart(context.temporal, source);
-  await reconcileObject({ ...context, isForced: false }, definition, source, before);
+interface SourceRef {
+  kind: Kind;
+  namespace: string;
+  name: string;
+}
+
+/** In the order in which they depend on each other. */
+async function reconcileSources(context: ReconcileContext, object: KubeObject): Promise<void> {
+  for (const { kind, namespace, name } of await sourcesOf(context.kube, object)) {
+    const definition: KindDefinition = kinds[kind];
+    const source = await readObject(context.kube, definition, namespace, name);
+    // The address of a registry: there is nothing to fetch from it on its own.
+    if (isStatic(source)) continue;
+    refuseSuspended(source, definition);
+    const before = await newestStart(context.temporal, source);
+    await reconcileObject({ ...context, isForced: false, isReset: false }, definition, source, before);
+  }
+}
+
+async function sourcesOf(kube: KubeClient, object: KubeObject): Promise<SourceRef[]> {
+  const own = object.metadata.namespace ?? '';
+  if (object.kind === 'Kustomization') {
+    const { sourceRef } = (object as Kustomization).spec;
+    return [{ ...sourceRef, namespace: sourceRef.namespace ?? own }];
+  }
+  if (object.kind === 'HelmChart') {
+    const { kind, name } = (object as HelmChart).spec.sourceRef;
+    return [{ kind, namespace: own, name }];
+  }
+  const { chart, chartRef } = (object as HelmRelease).spec;
+  if (chartRef && chartRef.kind !== 'HelmChart') return [{ ...chartRef, namespace: chartRef.namespace ?? own }];
+  const ref = chartRef
+    ? { namespace: chartRef.namespace ?? own, name: chartRef.name }
+    : { namespace: chart?.spec.sourceRef.namespace ?? own, name: `${own}-${object.metadata.name}` };
+  const { spec } = (await readObject(kube, kinds.HelmChart, ref.namespace, ref.name)) as HelmChart;
+  return [
+    { kind: spec.sourceRef.kind, namespace: ref.namespace, name: spec.sourceRef.name },
+    { kind: 'HelmChart', ...ref },
+  ];
 }
 
 /**
@@ -96,7 +143,7 @@ async function reconcileObject(
   object: KubeObject,
   before: string,
 ): Promise<void> {
-  const { kube, temporal, timeoutMs, interrupt, isForced } = context;
+  const { kube, temporal, timeoutMs, interrupt, isForced, isReset } = context;
   const { kind } = definition;
   const subject = subjectOfObject(object);
   if (!isReconciledKind(kind)) {
@@ -104,12 +151,17 @@ async function reconcileObject(
       `${subject} cannot be reconciled: this version of Continuo does not reconcile a ${kind} yet`,
     );
   }
+  if (isStatic(object)) {
+    printLine(`✔ ${subject} is the address of a registry: there is nothing to reconcile`);
+    return;
+  }
   const ref: NamespacedName = { namespace: object.metadata.namespace ?? '', name: object.metadata.name };
   const handled = statusOf(object).lastHandledReconcileAt;
   const stamp = new Date().toISOString();
   const annotations = {
     [requestedAtAnnotation]: stamp,
     ...(isForced ? { [forceAtAnnotation]: stamp } : {}),
+    ...(isReset ? { [resetAtAnnotation]: stamp } : {}),
   };
   await kube.patch(refOf(object), { metadata: { annotations } }, { type: 'merge', fieldManager: cliFieldManager });
   printLine(`► ${subject}: reconcile requested`);

@@ -1,15 +1,16 @@
-// `continuo tree kustomization`: what it has applied, what those Kustomizations have applied, and how all of it stands.
+// `continuo tree`: what a Kustomization or a HelmRelease has applied, what those among it have, and how all of it stands.
 import type { Command } from 'commander';
 import { runConcurrently } from '../activities/apply/concurrently.ts';
 import { healthOf } from '../activities/health/status.ts';
-import { kinds } from '../k8s/api/index.ts';
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { joinApiVersion, type KubeObject, type ObjectRef, refOf, refOfInventoryEntry } from '../k8s/object.ts';
 import { compareForApply } from '../activities/apply/order.ts';
 import { withCluster } from './connect.ts';
 import { addClusterFlags, addOutputFlag, type ClusterFlags, type OutputFormat } from './flags.ts';
-import { definitionOf, parseKustomizationTarget } from './kinds.ts';
+import { usageError } from './exit.ts';
+import { definitionOf, parseObjectTarget } from './kinds.ts';
 import { readObject } from './objects.ts';
 import { formatValue } from './output.ts';
 import { isSuspended, readinessOf } from './readiness.ts';
@@ -26,18 +27,21 @@ const concurrentReads = 8;
 export function register(program: Command): void {
   const command = program
     .command('tree')
-    .description('what a Kustomization has applied, as a tree, and how it stands')
-    .usage('kustomization <name> [flags]')
-    .argument('<kind-and-name...>', 'such as "kustomization demo", "ks demo", "ks/demo"')
+    .description('what a Kustomization or a HelmRelease has applied, as a tree, and how it stands')
+    .usage('<kind> <name> [flags]')
+    .argument('<kind-and-name...>', 'such as "kustomization demo", "ks/demo", "hr demo"')
     .option('--compact', 'only objects of Flux kinds')
     .action(runTree);
   addOutputFlag(addClusterFlags(command), ['json', 'yaml']);
 }
 
 async function runTree(words: string[], flags: TreeFlags): Promise<void> {
-  const name = parseKustomizationTarget(words);
+  const { definition, name } = parseObjectTarget(words);
+  if (definition.kind !== 'Kustomization' && definition.kind !== 'HelmRelease') {
+    throw usageError(`expected a Kustomization or a HelmRelease, got a ${definition.kind}`);
+  }
   await withCluster(flags, async (kube) => {
-    const object = await readObject(kube, kinds.Kustomization, flags.namespace, name);
+    const object = await readObject(kube, definition, flags.namespace, name);
     const whole = await nodeOf(kube, refOf(object), object, new Set());
     const tree = flags.compact ? compactTree(whole, (node) => definitionOf(node) !== undefined) : whole;
     if (flags.output === 'json' || flags.output === 'yaml') console.log(formatValue(tree, flags.output));
@@ -45,7 +49,7 @@ async function runTree(words: string[], flags: TreeFlags): Promise<void> {
   });
 }
 
-/** `above` are the Kustomizations on the way from the root: one that applies itself is not opened again. */
+/** `above` is what lies on the way from the root: an object that applies itself is not opened again. */
 async function nodeOf(
   kube: KubeClient,
   ref: ObjectRef,
@@ -53,8 +57,8 @@ async function nodeOf(
   above: ReadonlySet<string>,
 ): Promise<TreeNode> {
   const node = leafOf(ref, standingOf(object));
-  const key = `${ref.namespace}/${ref.name}`;
-  if (!isKustomization(object) || above.has(key)) return node;
+  const key = `${ref.kind}/${ref.namespace}/${ref.name}`;
+  if (!hasInventory(object) || above.has(key)) return node;
   const refs = (object.status?.inventory?.entries ?? []).map(refOfInventoryEntry).sort(compareForApply);
   if (object.spec.kubeConfig) {
     const standing = { status: 'Remote', message: 'is in the cluster of spec.kubeConfig' };
@@ -94,6 +98,7 @@ function standingOf(object: KubeObject | undefined): Standing {
   return { status, message: status === 'Current' || status === 'NotFound' ? '' : message };
 }
 
-function isKustomization(object: KubeObject | undefined): object is Kustomization {
-  return object !== undefined && definitionOf(object)?.kind === 'Kustomization';
+function hasInventory(object: KubeObject | undefined): object is Kustomization | HelmRelease {
+  const kind = object && definitionOf(object)?.kind;
+  return kind === 'Kustomization' || kind === 'HelmRelease';
 }

@@ -1,5 +1,6 @@
 // The Kubernetes REST client: raw JSON over undici, nothing typed, nothing dropped.
 import type { KubeObject, NamespacedName, ObjectRef } from './object.ts';
+import type { ForwardedAnswer, ForwardedRequest } from './rest.ts';
 
 /** How a kind is addressed: what API discovery says of it. */
 export interface ResourceInfo {
@@ -100,6 +101,8 @@ export interface KubeClient {
     account: NamespacedName,
     options: { audiences: readonly string[]; signal?: AbortSignal },
   ): Promise<{ token: string; expiresAtMs: number }>;
+  /** Passes on a request of another program, as this identity; an answer of any status is an answer. */
+  forward(request: ForwardedRequest): Promise<ForwardedAnswer>;
   /** The same cluster as another user (impersonation headers). */
   impersonate(user: string, groups?: string[]): KubeClient;
   close(): Promise<void>;

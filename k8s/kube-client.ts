@@ -209,6 +209,8 @@ export function clientOn(
       return { token, expiresAtMs: Date.parse(expirationTimestamp) };
     },
 
+    forward: (request) => rest.forward({ ...request, headers: { ...request.headers, ...identity } }),
+
     impersonate(user, groups = []) {
       const headers = { 'impersonate-user': user, ...(groups.length > 0 && { 'impersonate-group': groups }) };
       return { ...clientOn(server, rest, discovery, headers), close: async () => {} };

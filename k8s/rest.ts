@@ -1,5 +1,6 @@
 // HTTP to one API server: connections kept alive, credentials, bounded retries, and every refusal as KubeApiError.
 // Objects are not known here; kube-client.ts says what is asked.
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dispatcher, Pool, ProxyAgent } from 'undici';
 import { KubeApiError } from './client.ts';
@@ -31,9 +32,28 @@ export interface RestRequest {
   signal?: AbortSignal;
 }
 
-/** Requests to one server. Both methods throw {@link KubeApiError}, or the signal's reason when it aborts. */
+/** A request that another client has made; its own credentials must have been removed. */
+export interface ForwardedRequest {
+  method: string;
+  /** Path below the server's base URL, with its query. */
+  path: string;
+  headers: Record<string, string | string[]>;
+  body?: Uint8Array;
+  signal?: AbortSignal;
+}
+
+export interface ForwardedAnswer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  /** Must be read to its end, or destroyed. */
+  body: Readable;
+}
+
+/** Requests to one server. All methods throw {@link KubeApiError}, or the signal's reason when it aborts. */
 export interface Rest {
   json(request: RestRequest): Promise<unknown>;
+  /** A request of somebody else, passed on as it is with our credentials; every answer is an answer. */
+  forward(request: ForwardedRequest): Promise<ForwardedAnswer>;
   /** The lines of a streamed answer, until the server ends it. */
   lines(request: RestRequest): AsyncGenerator<string, void, undefined>;
   close(): Promise<void>;
@@ -140,6 +160,25 @@ export function createRest(access: ClusterAccess, options: RestOptions = {}): Re
         if (cause instanceof SyntaxError) {
           throw new KubeApiError(`${request.method} ${request.path}: the answer is not JSON`, response.statusCode, '');
         }
+        throw networkError(access.server, cause);
+      }
+    },
+    async forward({ method, path, headers, body, signal }) {
+      const { watches, credentials } = await connections();
+      try {
+        const response = await watches.request({
+          origin: base.origin,
+          path: `${basePath}${path}`,
+          method: method as Dispatcher.HttpMethod,
+          headers: { ...headers, ...credentials.headers },
+          body,
+          headersTimeout: requestTimeoutMs,
+          bodyTimeout: watchSilenceMs,
+          signal,
+        });
+        return { status: response.statusCode, headers: response.headers, body: response.body };
+      } catch (cause) {
+        signal?.throwIfAborted();
         throw networkError(access.server, cause);
       }
     },

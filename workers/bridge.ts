@@ -2,7 +2,10 @@
 // workflow, so exactly one worker runs it, and Temporal starts it elsewhere when that worker dies.
 import { Context, CancelledFailure } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
+import { fluxFinalizer } from '../k8s/api/definition.ts';
+import { isStatic } from '../k8s/static-objects.ts';
 import { type FluxObjects, type WatchedKind, watchedKinds } from '../k8s/flux-objects.ts';
 import { type KubeObject, type NamespacedName, refOf as objectRefOf, subjectOf } from '../k8s/object.ts';
 import type { WatchedReferences } from '../k8s/referenced-objects.ts';
@@ -18,6 +21,7 @@ import {
   workflowTypes,
 } from '../workflows/messages.ts';
 import type { BridgeActivities } from '../workflows/stages.ts';
+import type { ReleaseDriftWatch } from './release-drift-watch.ts';
 import { createConsumerWakes } from './consumer-wakes.ts';
 import type { DependencyWatch } from './dependency-watch.ts';
 import type { DriftWatch } from './drift-watch.ts';
@@ -35,6 +39,7 @@ export interface BridgeDependencies {
   unpacked: UnpackedArtifacts;
   signaller: Signaller;
   drift: DriftWatch;
+  releaseDrift: ReleaseDriftWatch;
   dependencies: DependencyWatch;
   isBuilt(object: Kustomization, digest: string): Promise<boolean>;
   /** True when memory proves that a reconcile would do nothing. */
@@ -81,11 +86,18 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     else if (wake) signaller.wake(refOf(event.object), wake);
     wakeDependants(event);
     if (hasNewArtifact(event)) void consumers.wake(event.object);
+    if (event.object.kind === 'HelmRelease') onRelease(event);
     if (event.object.kind !== 'Kustomization') return;
     consumers.onReport(event.object);
     void deps.dependencies.follow(event.object, event.type === 'DELETED');
     if (event.type === 'DELETED') deps.drift.forget(refOf(event.object));
     else void deps.drift.follow(event.object as Kustomization);
+  };
+
+  const onRelease = ({ type, object }: CacheEvent): void => {
+    void deps.dependencies.follow(object, type === 'DELETED');
+    if (type === 'DELETED') deps.releaseDrift.forget(refOf(object));
+    else void deps.releaseDrift.follow(object as HelmRelease);
   };
 
   const onForeignChange = ({ owner, subject, manager }: ForeignChange): void => {
@@ -101,7 +113,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
   };
   const onReferenceChange = (user: KubeObject, wake: WakeReason): void => {
     signaller.wake(refOf(user), wake);
-    if (isRemote(user)) void deps.drift.follow(user as Kustomization); // it may apply to another cluster now
+    if (isRemote(user) && user.kind === 'Kustomization') void deps.drift.follow(user as Kustomization); // it may apply to another cluster now
   };
 
   const onClusterBack = (server: string, owners: NamespacedName[]): void => {
@@ -141,6 +153,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     }
     const kustomizations = objects.list('Kustomization') as Kustomization[];
     await Promise.all(kustomizations.map((kustomization) => deps.drift.follow(kustomization)));
+    for (const release of objects.list('HelmRelease')) void deps.releaseDrift.follow(release as HelmRelease);
     const check = async (object: KubeObject): Promise<void> => {
       if (!(await deps.isAsLeft(object).catch(() => false))) signaller.wake(refOf(object), { type: 'resync' });
     };
@@ -173,8 +186,11 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
         const listener = (event: CacheEvent): void => onEvent(event);
         for (const kind of kinds) subscriptions.push(objects.cacheOf(kind).subscribe(listener));
         subscriptions.push(deps.drift.start({ onForeignChange, onClusterBack }));
+        const onReleaseDrift = (ref: NamespacedName, wake: WakeReason): void =>
+          signaller.wake({ kind: 'HelmRelease', namespace: ref.namespace, name: ref.name }, wake);
+        subscriptions.push(deps.releaseDrift.start(onReleaseDrift));
         subscriptions.push(deps.dependencies.start((waiter, wake) => signaller.wake(refOf(waiter), wake)));
-        for (const one of objects.list('Kustomization')) void deps.dependencies.follow(one);
+        for (const one of dependantKinds.flatMap((kind) => objects.list(kind))) void deps.dependencies.follow(one);
         references = watchReferences(referenceOptions, onReferenceChange);
         subscriptions.push(references.stop);
         await catchUp(progress);
@@ -204,9 +220,16 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
 /** The kinds that have `spec.dependsOn`. */
 const dependantKinds = ['Kustomization', 'HelmRelease'] as const;
 
-/** False for what is only watched: an ExternalArtifact is written by who makes it. */
-function hasWorkflow({ kind }: KubeObject): boolean {
-  return Object.hasOwn(workflowTypes, kind);
+/**
+ * False for what is only watched: an ExternalArtifact is written by who makes it, a static object has nothing to be
+ * reconciled. One that has just become static still has our finalizer: its workflow takes that away, and ends.
+ */
+function hasWorkflow(object: KubeObject): boolean {
+  return Object.hasOwn(workflowTypes, object.kind) && (!isStatic(object) || isFinalizedByUs(object));
+}
+
+function isFinalizedByUs({ metadata }: KubeObject): boolean {
+  return metadata.finalizers?.includes(fluxFinalizer) ?? false;
 }
 
 /** True for an object that is reconciled in another cluster. */

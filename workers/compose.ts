@@ -3,6 +3,8 @@ import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { GitRepository } from '../k8s/api/git-repository.ts';
+import type { HelmRepository } from '../k8s/api/helm-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
@@ -24,9 +26,9 @@ import { readInventory } from '../activities/apply/inventory-blob.ts';
 import { type ApplyMemory, createApplyMemory } from '../activities/apply/memory.ts';
 import type { UnpackedArtifacts } from '../activities/artifact/artifact.ts';
 import { createArtifactActivities } from '../activities/artifact/artifact-activities.ts';
-import { createFileArtifactStore } from '../activities/artifact/file-store.ts';
 import { createManifestStore } from '../activities/artifact/manifests.ts';
 import { createSealer } from '../activities/artifact/sealing.ts';
+import { createReadArtifact } from '../activities/artifact/read-artifact.ts';
 import { createUnpackedArtifacts } from '../activities/artifact/unpack.ts';
 import { createBuildActivities, createFindBuilt } from '../activities/build/build-activities.ts';
 import { ambientEnvironment } from '../activities/build/decryption/sops-environment.ts';
@@ -36,19 +38,33 @@ import { createHealthActivities, type HealthActivities, healthNow } from '../act
 import { healthExpressionError } from '../activities/health/health-expressions.ts';
 import { type AppliedObject, hasHealthChecks } from '../activities/health/health-targets.ts';
 import { healthOf } from '../activities/health/status.ts';
-import { createObserveActivities } from '../activities/observe/observe-activities.ts';
+import type { ReleaseInventoryEntry } from '../activities/helm/release-objects.ts';
+import { readValuesYaml, writeValuesYaml } from '../activities/helm/values-yaml.ts';
+import { createObserveActivities, type ObserveDependencies } from '../activities/observe/observe-activities.ts';
+import { createObserveReleaseActivities } from '../activities/observe/observe-release.ts';
+import { createBucketSource } from '../activities/source/bucket/bucket-source.ts';
 import { createGitSource } from '../activities/source/git/git-source.ts';
+import { createChartRepositories } from '../activities/source/helm/chart-repositories.ts';
+import { createHelmChartSource } from '../activities/source/helm/helm-chart-source.ts';
+import { createHelmRepositorySource } from '../activities/source/helm/helm-repository-source.ts';
+import { createIndexCache } from '../activities/source/helm/index-cache.ts';
+import { createOciSource } from '../activities/source/oci/oci-source.ts';
 import { createSourceActivities } from '../activities/source/source-activities.ts';
 import type { SourceObject } from '../activities/source/source-driver.ts';
+import { createHelmReleaseReport } from '../activities/status/report-helm-release.ts';
 import { createKustomizationReport } from '../activities/status/report-kustomization.ts';
 import { createSourceReport } from '../activities/status/report-source.ts';
 import { createObjectActivities, createObjectWriter } from '../activities/status/status-activities.ts';
+import type { OpenArtifactStore } from './artifact-store.ts';
 import type { WorkerConfig } from './config.ts';
 import { beating } from './beating.ts';
+import { composeHelm } from './compose-helm.ts';
 import { createDependencyWatch, type DependencyWatch } from './dependency-watch.ts';
 import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
 import { boundedHealthWaits } from './health-waits.ts';
 import type { Log } from './log.ts';
+import { createReleaseDriftWatch, type ReleaseDriftWatch } from './release-drift-watch.ts';
+import { createLostArtifacts, type LostArtifacts } from './lost-artifacts.ts';
 import { startRetention } from './retention.ts';
 import { createTargetClusters, type TargetCluster } from './target-clusters.ts';
 
@@ -59,8 +75,8 @@ export interface EngineOptions {
   kube: KubeClient;
   config: WorkerConfig;
   log: Log;
-  /** Root of what the artifact server serves. */
-  artifactDirectory: string;
+  /** The store that the options choose. */
+  artifacts: Pick<OpenArtifactStore, 'store' | 'localStore'>;
   /** The installation's key for what is kept of built manifests. */
   sealingKey: Uint8Array;
 }
@@ -73,7 +89,9 @@ export interface Engine {
   objects: FluxObjects;
   references: WatchedReferences;
   unpacked: UnpackedArtifacts;
+  lostArtifacts: LostArtifacts;
   drift: DriftWatch;
+  releaseDrift: ReleaseDriftWatch;
   dependencies: DependencyWatch;
   /** True when memory proves that a reconcile would do nothing. */
   isSettled(object: Kustomization): Promise<boolean>;
@@ -87,8 +105,14 @@ export interface Engine {
 export async function compose(options: EngineOptions): Promise<Engine> {
   const parts = await createParts(options);
   const { kube, log } = options;
-  const activities = composeActivities(options, parts);
-  const health = createHealthActivities({ ...parts, clusterOf: parts.targets.open, scopeFor: appliedScope });
+  const helm = composeHelm({ ...parts, kube, config: options.config, localStore: options.artifacts.localStore });
+  const activities = composeActivities(options, parts, helm);
+  const health = createHealthActivities({
+    ...parts,
+    helmRelease: helm.helmRelease,
+    clusterOf: parts.targets.open,
+    scopeFor: appliedScope,
+  });
   const stopRetention = startRetention({
     store: parts.store,
     manifests: parts.manifestStore,
@@ -102,12 +126,14 @@ export async function compose(options: EngineOptions): Promise<Engine> {
     objects: parts.objects,
     references: parts.references,
     unpacked: parts.unpacked,
+    lostArtifacts: parts.lostArtifacts,
     drift: createDriftWatch({
       locate: parts.targets.locate,
       kustomization: (ref) => parts.objects.peek('Kustomization', ref) as Kustomization | undefined,
       memory: parts.memory,
       log,
     }),
+    releaseDrift: createReleaseDriftWatch({ locate: parts.targets.locate, log }),
     dependencies: createDependencyWatch({ client: kube, atHome: parts.targets.atHome, log }),
     async isSettled({ metadata: { namespace = '', name } }) {
       const { isSettled } = await activities.observeKustomization({ ref: { namespace, name }, wakes: [] });
@@ -127,6 +153,7 @@ export async function compose(options: EngineOptions): Promise<Engine> {
     },
     async close() {
       stopRetention();
+      await helm.close();
       await parts.events.flush();
       parts.events.close();
       await parts.targets.close();
@@ -137,19 +164,13 @@ export async function compose(options: EngineOptions): Promise<Engine> {
 
 type Parts = Awaited<ReturnType<typeof createParts>>;
 
-async function createParts({ kube, config, log, artifactDirectory, sealingKey }: EngineOptions) {
+async function createParts({ kube, config, log, artifacts, sealingKey }: EngineOptions) {
   const dataDirectory = config.CONTINUO_DATA_DIR;
-  const advertisedAddress = config.CONTINUO_ARTIFACT_ADDRESS ?? config.CONTINUO_HTTP_ADDRESS;
-  const store = createFileArtifactStore({
-    directory: artifactDirectory,
-    advertisedAddress,
-    retentionRecords: config.CONTINUO_ARTIFACT_RETENTION_RECORDS,
-    retentionTtlMs: config.CONTINUO_ARTIFACT_RETENTION_SECONDS * 1000,
-  });
-  const unpacked = createUnpackedArtifacts({
-    directory: join(dataDirectory, 'unpacked'),
-    localStore: { directory: artifactDirectory, baseUrl: `http://${advertisedAddress}/` },
-  });
+  const { store, localStore } = artifacts;
+  const onLost = (url: string): void =>
+    void lostArtifacts.isIntact(new URL(url).pathname.slice(1)).catch(() => undefined);
+  const unpacked = createUnpackedArtifacts({ directory: join(dataDirectory, 'unpacked'), localStore, onLost });
+  const readArtifact = createReadArtifact({ directory: join(dataDirectory, 'downloads'), localStore, onLost });
   const manifestStore = createManifestStore({
     store,
     sealer: createSealer(sealingKey),
@@ -157,6 +178,7 @@ async function createParts({ kube, config, log, artifactDirectory, sealingKey }:
   });
   const caches = createWatchCaches(kube, { log });
   const objects = createFluxObjects(caches);
+  const lostArtifacts = createLostArtifacts({ objects, store });
   const labelSelector = config.CONTINUO_WATCH_CONFIGS_LABEL_SELECTOR;
   const references = createReferencedObjects({ client: kube, caches, labelSelector });
   const memory = createApplyMemory(store);
@@ -201,7 +223,11 @@ async function createParts({ kube, config, log, artifactDirectory, sealingKey }:
     const { entries } = await memory.load({ kind, namespace, name });
     return (await readInventory(store, inventoryKey)).map((entry) => {
       const ref = refOfInventoryEntry(entry);
-      return appliedObject(ref, entries.get(inventoryEntryOf(ref).id));
+      const { resourceVersion } = entry as ReleaseInventoryEntry;
+      return {
+        ...appliedObject(ref, entries.get(inventoryEntryOf(ref).id)),
+        ...(resourceVersion && { resourceVersion }),
+      };
     });
   };
 
@@ -221,10 +247,12 @@ async function createParts({ kube, config, log, artifactDirectory, sealingKey }:
   return {
     store,
     unpacked,
+    readArtifact,
     manifestStore,
     manifests: manifestStore,
     caches,
     objects,
+    writer: createObjectWriter({ client: kube, objects }),
     references,
     memory,
     targets,
@@ -237,9 +265,8 @@ async function createParts({ kube, config, log, artifactDirectory, sealingKey }:
   };
 }
 
-function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
-  const { store, objects, events, memory, kustomization } = parts;
-  const writer = createObjectWriter({ client: kube, objects });
+function composeActivities({ kube, config }: EngineOptions, parts: Parts, helm: ReturnType<typeof composeHelm>) {
+  const { store, objects, events, memory, kustomization, writer } = parts;
   const overrideManagers = listOf(config.CONTINUO_OVERRIDE_MANAGERS);
 
   const apply = createApplyActivities({
@@ -286,31 +313,73 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts) {
     return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)), isWaitTold: true };
   };
 
+  const gitRepository = async (ref: NamespacedName) =>
+    (await objects.get('GitRepository', ref)) as GitRepository | undefined;
+
   const sourceDeps = {
     store,
     dataDirectory: config.CONTINUO_DATA_DIR,
     readSecret: (namespace: string, name: string) => readSecret(kube, namespace, name),
+    readPullSecrets: (namespace: string, serviceAccount: string) => readPullSecrets(kube, namespace, serviceAccount),
+  };
+
+  const indexes = createIndexCache({ readArtifact: parts.readArtifact });
+  const helmSourceDeps = {
+    ...sourceDeps,
+    indexes,
+    unpacked: parts.unpacked,
+    yaml: { read: readValuesYaml, write: writeValuesYaml },
+    repositories: createChartRepositories({
+      ...sourceDeps,
+      indexes,
+      helmRepositories: (namespace) =>
+        objects.list('HelmRepository').filter((one) => one.metadata.namespace === namespace) as HelmRepository[],
+    }),
+    source: async (kind: 'HelmRepository' | 'GitRepository' | 'Bucket', ref: NamespacedName) =>
+      (await objects.get(kind, ref)) as SourceObject | undefined,
+  };
+
+  const observing: ObserveDependencies = {
+    objects,
+    references: parts.references,
+    unpacked: parts.unpacked,
+    findBuilt: parts.findBuilt,
+    isInSync: (object, digest) =>
+      whereReachable(object, (target) => isInSync(object, digest, { ...target, overrideManagers })),
+    isHealthy,
+    expressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
+    isCrossNamespaceAllowed: !config.CONTINUO_NO_CROSS_NAMESPACE_REFS,
+    readObject: (waiter, ref) => parts.targets.atHome(waiter).client.get(ref),
+    isObjectHealthy: (object) => healthOf(object).status === 'Current',
+    isReadyExprAdditive: config.CONTINUO_ADDITIVE_CEL_DEPENDENCY_CHECK,
   };
 
   return {
-    ...createObserveActivities({
-      objects,
+    ...createObserveActivities(observing),
+    ...createObserveReleaseActivities({
+      ...observing,
       references: parts.references,
-      unpacked: parts.unpacked,
-      findBuilt: parts.findBuilt,
-      isInSync: (object, digest) =>
-        whereReachable(object, (target) => isInSync(object, digest, { ...target, overrideManagers })),
-      isHealthy,
-      expressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
-      isCrossNamespaceAllowed: !config.CONTINUO_NO_CROSS_NAMESPACE_REFS,
-      readObject: (waiter, ref) => parts.targets.atHome(waiter).client.get(ref),
-      isObjectHealthy: (object) => healthOf(object).status === 'Current',
-      isReadyExprAdditive: config.CONTINUO_ADDITIVE_CEL_DEPENDENCY_CHECK,
+      releaseExpressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
+      isChartAsWanted: helm.isChartAsWanted,
+      isReleaseSettled: async () => false,
     }),
+    ...helm.activities,
+    ...createHelmReleaseReport({ writer, events, readInventory: (key) => readInventory(store, key) }),
     ...createObjectActivities(writer),
     ...createSourceActivities({
       store,
-      drivers: { GitRepository: createGitSource(sourceDeps) },
+      drivers: {
+        GitRepository: createGitSource({
+          ...sourceDeps,
+          gitBinary: config.CONTINUO_GIT,
+          largePackBytes: config.CONTINUO_LARGE_REPOSITORY_MIB * 1024 * 1024,
+          include: { unpacked: parts.unpacked, gitRepository },
+        }),
+        OCIRepository: createOciSource(sourceDeps),
+        HelmRepository: createHelmRepositorySource(helmSourceDeps),
+        HelmChart: createHelmChartSource(helmSourceDeps),
+        Bucket: createBucketSource(sourceDeps),
+      },
       source: async ({ kind, ...ref }) => (await objects.get(kind, ref)) as SourceObject | undefined,
     }),
     ...beating(createArtifactActivities({ unpacked: parts.unpacked })),
@@ -359,6 +428,17 @@ async function readSecret(
   if (!secret) return undefined;
   const data = (secret.data ?? {}) as Record<string, string>;
   return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
+}
+
+/** The names of the pull secrets of a service account; undefined when it does not exist. */
+async function readPullSecrets(
+  kube: KubeClient,
+  namespace: string,
+  serviceAccount: string,
+): Promise<string[] | undefined> {
+  const ref = { group: '', version: 'v1', kind: 'ServiceAccount', namespace, name: serviceAccount };
+  const account = (await kube.get(ref)) as { imagePullSecrets?: { name: string }[] } | undefined;
+  return account && (account.imagePullSecrets ?? []).map(({ name }) => name);
 }
 
 async function kustomizeVersion(binary: string): Promise<string> {

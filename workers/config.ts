@@ -27,7 +27,37 @@ export const optionSchema = z.object({
     .string()
     .optional()
     .describe('Address that consumers use for artifacts, `host[:port]`; the default is CONTINUO_HTTP_ADDRESS.'),
+  CONTINUO_ARTIFACT_STORE: z
+    .enum(['file', 's3'])
+    .default('file')
+    .describe('Where artifacts lie: in CONTINUO_DATA_DIR, or in a bucket that all workers share.'),
+  CONTINUO_ARTIFACT_S3_ENDPOINT: z
+    .string()
+    .regex(/^(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]+)?$/, 'is no host[:port]')
+    .default('s3.amazonaws.com')
+    .describe('Host, and port if any, of the storage for `s3`.'),
+  CONTINUO_ARTIFACT_S3_BUCKET: z.string().default('').describe('Bucket for `s3`; it must exist.'),
+  CONTINUO_ARTIFACT_S3_REGION: z.string().default('').describe('Region of the bucket; empty: the one that it names.'),
+  CONTINUO_ARTIFACT_S3_PREFIX: z
+    .string()
+    .regex(
+      /^(?:[A-Za-z0-9][A-Za-z0-9._-]*\/)*(?:[A-Za-z0-9][A-Za-z0-9._-]*)?$/,
+      'is no path such as "continuo/artifacts"',
+    )
+    .default('')
+    .describe('Folder of the bucket for all that is stored.'),
+  CONTINUO_ARTIFACT_S3_ACCESS_KEY: z
+    .string()
+    .default('')
+    .describe('Access key for the bucket; empty: the worker’s own AWS credentials.'),
+  CONTINUO_ARTIFACT_S3_SECRET_KEY: z.string().default('').describe('Secret key that goes with it.'),
+  CONTINUO_ARTIFACT_S3_INSECURE: flag.default(false).describe('Speak HTTP without TLS to the storage.'),
+  CONTINUO_ARTIFACT_S3_CA_FILE: z
+    .string()
+    .default('')
+    .describe('File with certificates (PEM) that the storage may be signed by, besides the usual ones.'),
   CONTINUO_KUSTOMIZE: z.string().default('kustomize').describe('The kustomize binary.'),
+  CONTINUO_HELM: z.string().default('helm').describe('The helm 4 binary; run for actions on releases only.'),
   CONTINUO_SOPS: z
     .string()
     .default('sops')
@@ -37,6 +67,11 @@ export const optionSchema = z.object({
     .regex(/^(?:[a-z0-9.-]+\/[a-z0-9.-]+)?$/, 'is not of the form namespace/name')
     .default('')
     .describe('Secret with age keys (`*.agekey`) for decryption without a `secretRef`, `namespace/name`.'),
+  CONTINUO_GIT: z
+    .string()
+    .default('git')
+    .describe('The git binary; indexes large packs. Without one the worker does it itself, which takes longer.'),
+  CONTINUO_LARGE_REPOSITORY_MIB: count.default(200).describe('Packs above this size, in MiB, go to the git binary.'),
   CONTINUO_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is no name of a namespace')

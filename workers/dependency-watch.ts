@@ -65,7 +65,7 @@ export function createDependencyWatch({ client, atHome, log }: DependencyWatchDe
       };
     },
     async follow(waiter, isGone = false) {
-      const key = `${waiter.metadata.namespace}/${waiter.metadata.name}`;
+      const key = `${waiter.kind}/${waiter.metadata.namespace}/${waiter.metadata.name}`;
       const targets = isGone ? '' : JSON.stringify([atHome(waiter).user, foreignTargets(waiter)]);
       const known = followed.get(key);
       if (known?.targets === targets) return;

@@ -63,6 +63,19 @@ describe('hasNewArtifact', () => {
   });
 });
 
+describe('hasNewArtifact of a HelmRepository of type oci, which never has one', () => {
+  const registry = (generation: number) =>
+    object({ generation }, { kind: 'HelmRepository', spec: { type: 'oci', url: 'oci://host/charts' } });
+
+  test.each([
+    ['a new object', registry(1), undefined, true],
+    ['another spec', registry(2), registry(1), true],
+    ['a status write', registry(1), registry(1), false],
+  ])('%s', (_title, is, was, expected) => {
+    expect(hasNewArtifact({ type: 'MODIFIED', object: is, previous: was })).toBe(expected);
+  });
+});
+
 describe('isRelabelled', () => {
   test.each([
     ['another label', object({ labels: { a: '2' } }), object({ labels: { a: '1' } }), true],
@@ -118,9 +131,38 @@ describe('refersTo', () => {
     expect(refersTo(object({}, { spec }), changed)).toBe(expected);
   });
 
+  test.each([
+    ['HelmRepository', { secretRef: { name: 'x' } }],
+    ['HelmRepository', { certSecretRef: { name: 'x' } }],
+    ['HelmChart', { verify: { secretRef: { name: 'x' } } }],
+  ])('a %s with %j', (kind, spec) => {
+    expect(refersTo({ ...object({}, { spec }), kind }, used('Secret'))).toBe(true);
+    expect(refersTo({ ...object({}, { spec: {} }), kind }, used('Secret'))).toBe(false);
+  });
+
   test('is false for a kind without references', () => {
-    const source = { ...object({}, { spec: substituteFrom('Secret') }), kind: 'GitRepository' };
+    const source = { ...object({}, { spec: substituteFrom('Secret') }), kind: 'ExternalArtifact' };
     expect(refersTo(source, used('Secret'))).toBe(false);
+  });
+
+  test.each([
+    ['its credentials', { secretRef: { name: 'x' } }],
+    ['its proxy', { proxySecretRef: { name: 'x' } }],
+    ['the keys of its signatures', { verify: { secretRef: { name: 'x' } } }],
+  ])('a GitRepository to %s', (_title, spec) => {
+    const source = { ...object({}, { spec }), kind: 'GitRepository' };
+    expect(refersTo(source, used('Secret'))).toBe(true);
+    expect(refersTo(source, used('Secret', 'y'))).toBe(false);
+  });
+
+  test.each([
+    ['its credentials', { secretRef: { name: 'x' } }],
+    ['its certificates', { certSecretRef: { name: 'x' } }],
+    ['its proxy', { proxySecretRef: { name: 'x' } }],
+    ['the keys of its signatures', { verify: { provider: 'cosign', secretRef: { name: 'x' } } }],
+    ['the instance that its signatures are of', { verify: { trustedRootSecretRef: { name: 'x' } } }],
+  ])('an OCIRepository to %s', (_title, spec) => {
+    expect(refersTo({ ...object({}, { spec }), kind: 'OCIRepository' }, used('Secret'))).toBe(true);
   });
 });
 

@@ -6,8 +6,11 @@ import type { ArtifactGenerator } from '../k8s/api/artifact-generator.ts';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { HelmChart } from '../k8s/api/helm-chart.ts';
 import type { HelmRelease } from '../k8s/api/helm-release.ts';
+import type { HelmRepository } from '../k8s/api/helm-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
+import type { OCIRepository } from '../k8s/api/oci-repository.ts';
 import { type KubeObject, refOf, subjectOf } from '../k8s/object.ts';
+import { isStatic } from '../k8s/static-objects.ts';
 import type { ReferencedKind } from '../k8s/referenced-objects.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
 import type { WakeReason } from '../workflows/messages.ts';
@@ -35,7 +38,10 @@ export function hasNewArtifact(event: CacheEvent): boolean {
   const is = (event.object as GitRepository).status?.artifact;
   const was = (event.previous as GitRepository | undefined)?.status?.artifact;
   if (event.type === 'DELETED') return true;
-  return is !== undefined && (is.revision !== was?.revision || is.digest !== was?.digest || is.url !== was?.url);
+  if (isStatic(event.object)) return event.previous?.metadata.generation !== event.object.metadata.generation;
+  // One that was lost and is made again has another time and nothing else: who could not have it may try again.
+  const fields = ['revision', 'digest', 'url', 'lastUpdateTime'] as const;
+  return is !== undefined && fields.some((field) => is[field] !== was?.[field]);
 }
 
 /** A source that an object is made from; without a namespace it is in the object's own. */
@@ -120,6 +126,24 @@ const referenceRules: Readonly<Record<string, (object: KubeObject) => Reference[
       ...secretNamed(decryption?.secretRef?.name),
       ...clusterReferences(kubeConfig),
     ];
+  },
+  GitRepository(object) {
+    const { secretRef, proxySecretRef, verify } = (object as GitRepository).spec;
+    return [secretRef, proxySecretRef, verify?.secretRef].flatMap((ref) => secretNamed(ref?.name));
+  },
+  HelmRelease(object) {
+    const { valuesFrom = [], kubeConfig } = (object as HelmRelease).spec;
+    return [...valuesFrom.map(({ kind, name }): Reference => ({ kind, name })), ...clusterReferences(kubeConfig)];
+  },
+  HelmRepository(object) {
+    const { secretRef, certSecretRef } = (object as HelmRepository).spec;
+    return [secretRef, certSecretRef].flatMap((ref) => secretNamed(ref?.name));
+  },
+  HelmChart: (object) => secretNamed((object as HelmChart).spec.verify?.secretRef?.name),
+  OCIRepository(object) {
+    const { secretRef, certSecretRef, proxySecretRef, verify } = (object as OCIRepository).spec;
+    const named = [secretRef, certSecretRef, proxySecretRef, verify?.secretRef, verify?.trustedRootSecretRef];
+    return named.flatMap((ref) => secretNamed(ref?.name));
   },
 };
 

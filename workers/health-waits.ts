@@ -3,7 +3,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { failure } from '../activities/errors.ts';
 import type { HealthActivities } from '../activities/health/health-activities.ts';
-import type { ReconciledRef } from '../workflows/messages.ts';
+import type { ReconciledKindName, ReconciledRef } from '../workflows/messages.ts';
 
 /** A wait in place holds a local slot, and most of those are for work. */
 const waitsInPlace = 4;
@@ -33,12 +33,13 @@ export function boundedHealthWaits(
   return {
     async waitForHealth(input) {
       if (activityInfo().isLocal) return await waitInPlace(input);
-      const { kustomization, revision } = input;
+      const { kustomization, kind = 'Kustomization', revision } = input;
       const message = `Running health checks for revision ${revision}`;
       let told: Promise<void> | undefined;
       const timer = setTimeout(() => {
         // The wait is what matters; a status that cannot be written now is written at its end.
-        told = reportProgress({ ref: { kind: 'Kustomization', ...kustomization }, message }).catch(() => {});
+        const ref = { kind: kind as ReconciledKindName, namespace: kustomization.namespace, name: kustomization.name };
+        told = reportProgress({ ref, message }).catch(() => {});
       }, untoldMs);
       try {
         return await health.waitForHealth(input);

@@ -10,6 +10,7 @@ import { installCrds } from '../k8s/install-crds.ts';
 import { createKubeClient } from '../k8s/kube-client.ts';
 import { clusterWorkflowId } from '../workflows/messages.ts';
 import { mainTaskQueue, watchTaskQueue } from '../workflows/task-queues.ts';
+import { openArtifactStore } from './artifact-store.ts';
 import { createBridge } from './bridge.ts';
 import { compose } from './compose.ts';
 import { readConfig, type WorkerConfig } from './config.ts';
@@ -32,10 +33,12 @@ async function main(): Promise<void> {
 
   let isReady = false;
   const metrics = createMetrics();
-  const artifactDirectory = join(config.CONTINUO_DATA_DIR, 'artifacts');
+  const artifacts = openArtifactStore(config);
+  /** Set once the objects are known: until then nothing is missed. */
+  let isIntact: (path: string) => Promise<boolean> = async () => true;
   const closeHttp = await startHttp({
     address: config.CONTINUO_HTTP_ADDRESS,
-    artifacts: createArtifactApp(artifactDirectory),
+    artifacts: createArtifactApp(artifacts.files, (path) => isIntact(path)),
     metrics: metrics.registry,
     isReady: () => isReady,
   });
@@ -48,11 +51,13 @@ async function main(): Promise<void> {
 
   const sealingKey = await untilItWorks(log, 'the sealing key', () => readSealingKey(kube, config.CONTINUO_NAMESPACE));
 
-  const engine = await compose({ kube, config, log, artifactDirectory, sealingKey });
+  const engine = await compose({ kube, config, log, artifacts, sealingKey });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
   const signaller = createSignaller(client, config.CONTINUO_CLUSTER, log);
   const bridge = createBridge({ ...engine, client, signaller, log });
   await engine.objects.sync();
+  engine.lostArtifacts.onLost((source) => signaller.wake(source, { type: 'resync' }));
+  isIntact = engine.lostArtifacts.isIntact;
 
   const common = { connection: native, namespace: config.TEMPORAL_NAMESPACE };
   const workers = [

@@ -1,5 +1,6 @@
 // What the worker registers: one workflow a kind, and their parent. All sources that fetch have one mechanism.
 export { cluster } from './cluster.ts';
+export { helmRelease } from './helm-release.ts';
 export { kustomization } from './kustomization.ts';
 export {
   source as bucket,

@@ -23,6 +23,7 @@ export const workflowTypes: Readonly<Partial<Record<ReconciledKindName, string>>
   HelmChart: 'helmChart',
   Bucket: 'bucket',
   Kustomization: 'kustomization',
+  HelmRelease: 'helmRelease',
 };
 
 /** One reconciled object: what its workflow is about. */

@@ -10,15 +10,21 @@ import {
 import type { ApplyActivities } from '../activities/apply/apply-activities.ts';
 import type { ArtifactActivities } from '../activities/artifact/artifact-activities.ts';
 import type { BuildActivities } from '../activities/build/build-activities.ts';
+import type { ReleaseActivities } from '../activities/helm/release-activities.ts';
 import type { HealthActivities } from '../activities/health/health-activities.ts';
 import type { ObserveActivities } from '../activities/observe/observe-activities.ts';
 import type { SourceActivities } from '../activities/source/source-activities.ts';
+import type { ObserveReleaseActivities } from '../activities/observe/observe-release.ts';
+import type { HelmReleaseReportActivities } from '../activities/status/report-helm-release.ts';
 import type { KustomizationReportActivities } from '../activities/status/report-kustomization.ts';
 import type { SourceReportActivities } from '../activities/status/report-source.ts';
 import type { ObjectActivities } from '../activities/status/status-activities.ts';
 import { watchTaskQueue } from './task-queues.ts';
 
 type QuickActivities = ObserveActivities &
+  ObserveReleaseActivities &
+  HelmReleaseReportActivities &
+  Pick<ReleaseActivities, 'reconcileChart' | 'failRelease' | 'settleRelease'> &
   ObjectActivities &
   KustomizationReportActivities &
   SourceReportActivities &
@@ -50,7 +56,11 @@ type AppliedActivities = Omit<ApplyActivities, 'applyManifests'> & {
   rollbackManifests: Apply;
 };
 
-type Stages = SourceActivities & ArtifactActivities & BuildActivities & AppliedActivities;
+type Stages = SourceActivities &
+  ArtifactActivities &
+  BuildActivities &
+  AppliedActivities &
+  Omit<ReleaseActivities, 'reconcileChart' | 'failRelease' | 'settleRelease'>;
 
 const transient = {
   initialInterval: '1 s',

@@ -27,11 +27,14 @@ const metadataOnlyKinds = new Set([
   'storage.k8s.io/StorageClass',
 ]);
 
-/** The scope of the cache for applied objects of a resource. */
-export function appliedScope(resource: ResourceInfo): CacheScope {
+/** On every object of a release (contract 2.2, "apply behaviour"). */
+const releaseNameLabel = 'helm.toolkit.fluxcd.io/name';
+
+/** The scope of the cache for objects of a resource that a Kustomization, or another kind of ours, has applied. */
+export function appliedScope(resource: ResourceInfo, appliedBy = 'Kustomization'): CacheScope {
   return {
     resource,
-    labelSelector: ownerNameLabel,
+    labelSelector: appliedBy === 'HelmRelease' ? releaseNameLabel : ownerNameLabel,
     metadataOnly: metadataOnlyKinds.has(`${resource.group}/${resource.kind}`),
   };
 }

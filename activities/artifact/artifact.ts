@@ -26,6 +26,8 @@ export interface ArchiveFile {
   /** Relative path with `/`, never starting with `/` and without `..`. */
   path: string;
   isExecutable: boolean;
+  /** Names the content: files with the same id have the same content, so what is packed of one is known of the other. */
+  contentId?: string;
   /** When it is known beforehand; the length of the content is what counts. */
   sizeBytes?: number;
   content(): Promise<Uint8Array>;

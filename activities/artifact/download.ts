@@ -8,14 +8,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { failure, messageOf } from '../errors.ts';
 import type { Artifact } from './artifact.ts';
 import { formatDigest, parseDigest } from './digest.ts';
+import type { ServedFiles } from './served-files.ts';
 import { pathProblem } from './tar-path.ts';
 
 /** Where artifacts come from and how hard to try. */
 export interface DownloadOptions {
-  /** Our own store: URLs below `baseUrl` are read from `directory` without HTTP. */
-  localStore?: { directory: string; baseUrl: string };
+  /** Our own store: URLs below `baseUrl` are read from `directory`, or as `open` gives them, without HTTP. */
+  localStore?: { baseUrl: string } & ({ directory: string } | { open: ServedFiles });
   /** `host[:port]` that replaces the host of every other artifact URL, for a worker outside of the cluster. */
   hostRewrite?: string;
+  /** Told the URL of an artifact that is not there, or is not what its digest says. */
+  onLost?: (url: string) => void;
   /** Largest tarball. @default 512 MiB */
   maxDownloadBytes?: number;
   /** Time for one attempt. @default 60000 */
@@ -45,20 +48,22 @@ export async function downloadArtifact(
 ): Promise<void> {
   const { maxDownloadBytes, timeoutMs, retries, retryDelayMs } = { ...defaultDownloadOptions, ...options };
   const digest = parseDigestOf(artifact);
-  const local = localPathOf(artifact.url, options.localStore);
+  const local = localContentOf(artifact.url, options.localStore);
+  const isOnDisk = local !== undefined && options.localStore !== undefined && 'directory' in options.localStore;
   for (let attempt = 0; ; attempt++) {
     const attemptSignal = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
       const hash = createHash(digest.algorithm);
-      const body = local ? await openLocal(local) : await openRemote(artifact.url, options.hostRewrite, attemptSignal);
+      const body = local ? await local() : await openRemote(artifact.url, options.hostRewrite, attemptSignal);
       await pipeline(limited(body, maxDownloadBytes, hash), createWriteStream(target), { signal: attemptSignal });
       const actual = formatDigest(digest.algorithm, hash);
       if (actual === `${digest.algorithm}:${digest.hex}`) return;
-      throw new DownloadProblem(`its digest does not match: expected "${artifact.digest}", got "${actual}"`, false);
+      throw new DownloadProblem(`its digest does not match: expected "${artifact.digest}", got "${actual}"`, false, true);
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof DownloadProblem && error.isLost) options.onLost?.(artifact.url);
       const cause = attemptSignal.aborted ? new Error(`no answer within ${timeoutMs / 1000} s`) : error;
-      if (attempt < retries && !(error instanceof DownloadProblem && !error.isTransient) && !local) {
+      if (attempt < retries && !(error instanceof DownloadProblem && !error.isTransient) && !isOnDisk) {
         await sleep(Math.min(retryDelayMs * 2 ** attempt, 5_000), undefined, { signal }).catch(() => undefined);
         signal.throwIfAborted();
         continue;
@@ -85,9 +90,11 @@ function displayUrl(url: URL): string {
 /** A refusal that says itself whether trying again may help. */
 class DownloadProblem extends Error {
   readonly isTransient: boolean;
-  constructor(message: string, isTransient: boolean) {
+  readonly isLost: boolean;
+  constructor(message: string, isTransient: boolean, isLost = false) {
     super(message);
     this.isTransient = isTransient;
+    this.isLost = isLost;
   }
 }
 
@@ -99,17 +106,28 @@ function parseDigestOf(artifact: Pick<Artifact, 'digest' | 'url' | 'revision'>):
   }
 }
 
-function localPathOf(url: string, store: DownloadOptions['localStore']): string | undefined {
+/** How the artifact of a URL is read from our own store; undefined for every other URL. */
+function localContentOf(
+  url: string,
+  store: DownloadOptions['localStore'],
+): (() => Promise<AsyncIterable<Uint8Array>>) | undefined {
   if (!store) return undefined;
   const base = `${store.baseUrl.replace(/\/+$/, '')}/`;
   if (!url.startsWith(base)) return undefined;
   const path = url.slice(base.length);
-  return pathProblem(path) || path.startsWith('.') ? undefined : join(store.directory, path);
+  if (pathProblem(path) || path.startsWith('.')) return undefined;
+  return 'open' in store ? () => openStored(store.open, path) : () => openLocal(join(store.directory, path));
+}
+
+async function openStored(open: ServedFiles, path: string): Promise<AsyncIterable<Uint8Array>> {
+  const file = await open(path);
+  if (file) return await file.content();
+  throw new DownloadProblem(notFoundMessage, false, true);
 }
 
 async function openLocal(path: string): Promise<AsyncIterable<Uint8Array>> {
   const info = await stat(path).catch(() => undefined);
-  if (!info?.isFile()) throw new DownloadProblem(notFoundMessage, false);
+  if (!info?.isFile()) throw new DownloadProblem(notFoundMessage, false, true);
   return createReadStream(path, { highWaterMark: 256 * 1024 });
 }
 
@@ -131,7 +149,7 @@ async function openRemote(
   const response = await fetch(target, { signal, headers: { 'accept-encoding': 'identity' } });
   if (response.ok && response.body) return response.body;
   await response.body?.cancel();
-  if (response.status === 404) throw new DownloadProblem(notFoundMessage, false);
+  if (response.status === 404) throw new DownloadProblem(notFoundMessage, false, true);
   const isTransient = response.status === 408 || response.status === 429 || response.status >= 500;
   throw new DownloadProblem(`the server refused the download (HTTP ${response.status})`, isTransient);
 }

@@ -45,6 +45,8 @@ export async function extractTarball(
   async function writeEntry(path: string, entry: TarReaderEntry): Promise<void> {
     if (files.has(path)) throw new Error(`entry "${quote(path)}" is in the archive twice`);
     if (directories.has(path)) throw new Error(`entry "${quote(path)}" is a file and a directory`);
+    // What an entry says of itself spares writing most of a bomb; a lie about it ends in the meter below.
+    if (sizeBytes + entry.sizeBytes > limits.maxBytes) throw tooLarge(limits.maxBytes);
     await makeDirectory(dirname(path));
     const hash = createHash('sha256');
     // "wx" refuses whatever is there already, so nothing can be written through a link.
@@ -92,9 +94,13 @@ async function* metered(stream: Readable, maxBytes: number): AsyncGenerator<Buff
   let total = 0;
   for await (const chunk of stream) {
     total += (chunk as Buffer).length;
-    if (total > maxBytes) throw new Error(`the unpacked archive has more than the ${maxBytes} bytes allowed`);
+    if (total > maxBytes) throw tooLarge(maxBytes);
     yield chunk as Buffer;
   }
+}
+
+function tooLarge(maxBytes: number): Error {
+  return new Error(`the unpacked archive has more than the ${maxBytes} bytes allowed`);
 }
 
 function quote(path: string): string {

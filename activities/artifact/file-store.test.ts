@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ArchiveFile, ArtifactStore } from './artifact.ts';
-import { createFileArtifactStore, garbageOf } from './file-store.ts';
+import { createFileArtifactStore } from './file-store.ts';
 
 const owner = { kind: 'GitRepository', namespace: 'apps', name: 'demo' };
 let directory: string;
@@ -126,20 +126,6 @@ describe('keeping', () => {
     await store.removeAll(owner);
     expect(await readdir(join(directory, 'gitrepository/apps'))).toEqual([]);
     expect(await store.collectGarbage(owner, undefined)).toEqual([]);
-  });
-
-  it('keeps locks and open temporary files out of the count', () => {
-    const files = [
-      { name: 'a.lock', modifiedMs: 0 },
-      { name: '.tmp-dead', modifiedMs: 0 },
-      { name: '.tmp-open', modifiedMs: 9_999_000 },
-      { name: 'old', modifiedMs: 1 },
-      { name: 'mid', modifiedMs: 2 },
-      { name: 'new', modifiedMs: 3 },
-    ];
-    expect(garbageOf(files, undefined, 10_000_000, 2, 60_000)).toEqual(['.tmp-dead', 'old']);
-    expect(garbageOf(files, 'old', 10_000_000, 1, 60_000)).toEqual(['.tmp-dead', 'new', 'mid']);
-    expect(garbageOf(files, 'gone', 10_000_000, 0, 60_000)).toEqual(['.tmp-dead', 'mid', 'old']);
   });
 
   it('keeps blobs by key', async () => {

@@ -10,14 +10,24 @@ import {
   type Artifact,
   type ArtifactOwner,
   type ArtifactStore,
-  sweptFamilies,
   type SweepOptions,
   type SweepResult,
   type SweptFamily,
 } from './artifact.ts';
 import { type DigestAlgorithm, digestOfFile, formatDigest, parseDigest } from './digest.ts';
+import {
+  blobPathOf,
+  garbageOf,
+  ownerPath,
+  safeSegment,
+  storedAt,
+  type StoredFile,
+  temporaryMaxAgeMs,
+  temporaryPrefix,
+} from './store-rules.ts';
+import { packArchive, type PackedPart } from './pack-archive.ts';
+import { formatPackedParts, openPackedParts, packedPartsKey } from './packed-parts.ts';
 import { pathProblem } from './tar-path.ts';
-import { gzip, writeTar } from './tar-writer.ts';
 
 /** What `createFileArtifactStore` may be told. */
 export interface FileArtifactStoreOptions {
@@ -32,10 +42,6 @@ export interface FileArtifactStoreOptions {
   /** @default 'sha256' */
   digestAlgorithm?: DigestAlgorithm;
 }
-
-const temporaryPrefix = '.tmp-';
-/** A temporary file this old belongs to a process that died. */
-const temporaryMaxAgeMs = 3_600_000;
 
 /** The artifact store on a local or shared directory (contract 1.0, storage layout). */
 export function createFileArtifactStore(options: FileArtifactStoreOptions): ArtifactStore {
@@ -79,11 +85,22 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     }
     const digest = formatDigest(algorithm, hash);
     verified.set(path, `${digest} ${identityOf(await stat(target))}`);
-    return { digest, path, url: urlOf(path), revision, lastUpdateTime: timestamp(), size };
+    return { digest, path, url: urlOf(path), revision, lastUpdateTime: storedAt(), size };
   }
 
-  const publish: ArtifactStore['publish'] = (owner, fileName, revision, files) =>
-    publishContent(owner, fileName, revision, gzip(writeTar(files)));
+  const publish: ArtifactStore['publish'] = async (owner, fileName, revision, files) => {
+    const key = packedPartsKey(ownerPath(owner));
+    const reuse = await openPackedParts(await readBlob(key), (path) => join(directory, path));
+    let parts: PackedPart[] = [];
+    const onPacked = (packed: PackedPart[]): void => void (parts = packed);
+    try {
+      const artifact = await publishContent(owner, fileName, revision, packArchive(files, { reuse, onPacked }));
+      await writeBlob(key, formatPackedParts({ path: artifact.path, parts }));
+      return artifact;
+    } finally {
+      await reuse?.close();
+    }
+  };
 
   async function link(owner: ArtifactOwner, linkName: string, artifact: Artifact): Promise<string> {
     const path = `${ownerPath(owner)}/${safeSegment(linkName)}`;
@@ -140,15 +157,14 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     for (const path of verified.keys()) if (path.startsWith(`${root}/`)) verified.delete(path);
     try {
       await rm(join(directory, root), { recursive: true, force: true });
+      await removeBlob(packedPartsKey(root));
     } catch (error) {
       throw storageFailure(`artifacts under "${root}" cannot be removed`, error);
     }
   }
 
   function blobPath(key: string): string {
-    const name = blobName(key);
-    const family = sweptFamilies.find((one) => key.startsWith(`${one}/`)) ?? '';
-    return join(directory, '.blobs', family, name.slice(0, 2), name.slice(2));
+    return join(directory, blobPathOf(key));
   }
 
   async function readBlob(key: string): Promise<Uint8Array | undefined> {
@@ -214,43 +230,6 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
   };
 }
 
-/** The name of a blob within its family: the part of its key that is a digest, else the digest of the whole key. */
-export function blobName(key: string): string {
-  const [, digest] = /^[a-z]+\/([0-9a-f]{64})$/.exec(key) ?? [];
-  return digest ?? createHash('sha256').update(key).digest('hex');
-}
-
-/** A file of an owner's directory, as retention sees it. */
-export interface StoredFile {
-  name: string;
-  modifiedMs: number;
-}
-
-/**
- * Which files of an owner's directory may go: neither the current one, nor among the newest records (the current one
- * counts), nor younger than the TTL; `.lock` files are never touched, temporary ones go when their writer must be dead.
- */
-export function garbageOf(
-  files: StoredFile[],
-  currentName: string | undefined,
-  nowMs: number,
-  retentionRecords: number,
-  retentionTtlMs: number,
-): string[] {
-  const isTemporary = (file: StoredFile): boolean => file.name.startsWith(temporaryPrefix);
-  const dead = files.filter((file) => isTemporary(file) && nowMs - file.modifiedMs > temporaryMaxAgeMs);
-  const artifacts = files
-    .filter((file) => !isTemporary(file) && !file.name.endsWith('.lock'))
-    .sort((a, b) => rank(b) - rank(a) || (a.name < b.name ? -1 : 1));
-  function rank(file: StoredFile): number {
-    return file.name === currentName ? Number.POSITIVE_INFINITY : file.modifiedMs;
-  }
-  const expired = artifacts
-    .slice(Math.max(retentionRecords, currentName === undefined ? 0 : 1))
-    .filter((file) => file.name !== currentName && nowMs - file.modifiedMs > retentionTtlMs);
-  return [...dead, ...expired].map((file) => file.name);
-}
-
 async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
@@ -273,26 +252,12 @@ async function filesOf(directory: string): Promise<StoredFile[]> {
   return files;
 }
 
-/** `<lowercase kind>/<namespace>/<name>` of an owner. Fails with StorageOperationFailed when a part is not safe as a path. */
-export function ownerPath(owner: ArtifactOwner): string {
-  return [owner.kind.toLowerCase(), owner.namespace, owner.name].map(safeSegment).join('/');
-}
-
-function safeSegment(segment: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(segment) && segment.length <= 253) return segment;
-  throw failure('StorageOperationFailed', `"${segment.slice(0, 100)}" cannot be part of an artifact's path`);
-}
-
 function temporaryPathBeside(target: string): string {
   return join(dirname(target), `${temporaryPrefix}${process.pid}-${randomBytes(6).toString('hex')}`);
 }
 
 function identityOf(info: Stats): string {
   return `${info.ino} ${info.size} ${info.mtimeMs} ${info.ctimeMs}`;
-}
-
-function timestamp(): string {
-  return new Date().toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 function storageFailure(what: string, error: unknown): Error {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createArtifactApp } from './server.ts';
+import { createArtifactApp, rangeOf } from './server.ts';
 
 let root: string;
 let app: ReturnType<typeof createArtifactApp>;
@@ -63,7 +63,44 @@ describe('the artifact server', () => {
     expect((await app.request(url)).status).toBe(404);
   });
 
+  it('serves a part, and the whole when the file is another one meanwhile', async () => {
+    const part = await app.request(path, { headers: { range: 'bytes=3-4' } });
+    expect([part.status, part.headers.get('content-range'), await part.text()]).toEqual([206, 'bytes 3-4/7', 'ba']);
+    const head = await app.request(path, { method: 'HEAD', headers: { range: 'bytes=-2' } });
+    expect([head.status, head.headers.get('content-length')]).toEqual([206, '2']);
+    expect((await app.request(path, { headers: { range: 'bytes=7-' } })).status).toBe(416);
+    const other = await app.request(path, { headers: { range: 'bytes=3-4', 'if-range': '"other"' } });
+    expect([other.status, await other.text()]).toEqual([200, 'tarball']);
+  });
+
+  it('says that the store does not answer', async () => {
+    const broken = createArtifactApp(async () => {
+      throw new Error('no route');
+    });
+    expect((await broken.request(path)).status).toBe(503);
+    expect((await broken.request('/.blobs/secret')).status).toBe(404);
+  });
+
   it('takes no other method', async () => {
     expect((await app.request(path, { method: 'PUT', body: 'x' })).status).toBe(405);
+  });
+});
+
+describe('rangeOf', () => {
+  it.each([
+    [undefined, undefined],
+    ['bytes=0-', { first: 0, last: 9 }],
+    ['bytes=2-4', { first: 2, last: 4 }],
+    ['bytes=2-99', { first: 2, last: 9 }],
+    ['bytes=-3', { first: 7, last: 9 }],
+    ['bytes=-99', { first: 0, last: 9 }],
+    ['bytes=-0', 'unsatisfiable'],
+    ['bytes=10-', 'unsatisfiable'],
+    ['bytes=4-2', undefined],
+    ['bytes=0-1,3-4', undefined],
+    ['items=0-1', undefined],
+    ['bytes=-', undefined],
+  ])('%s of ten bytes', (header, range) => {
+    expect(rangeOf(header, 10)).toEqual(range);
   });
 });

@@ -1,80 +1,79 @@
 // Serves artifacts over plain HTTP, as consumers of every Flux installation expect it: GET / is the readiness probe,
 // everything else is a file of the store. Lists nothing, leaves the root never, serves no name that begins with a dot.
-import { open, realpath, type FileHandle } from 'node:fs/promises';
-import { join, sep } from 'node:path';
 import { Readable } from 'node:stream';
-import { Hono } from 'hono';
-import { pathProblem } from './tar-path.ts';
+import { type Context, Hono } from 'hono';
+import { type ByteRange, servedDirectory, type ServedFile, type ServedFiles, servedPath } from './served-files.ts';
 
-/** The artifact server's routes over a store's directory, without a socket: hand `fetch` to any HTTP server. */
-export function createArtifactApp(directory: string): Hono {
+/**
+ * The artifact server's routes over a store's directory or another driver's files, without a socket: hand `fetch` to any
+ * HTTP server. HEAD, one range and `If-None-Match` are understood; 503 says that the store does not answer. `isIntact`
+ * looks at a path that is asked for: what it says is damaged is not found. @default nothing is looked at
+ */
+export function createArtifactApp(
+  files: string | ServedFiles,
+  isIntact: (path: string) => Promise<boolean> = async () => true,
+): Hono {
+  const open = typeof files === 'string' ? servedDirectory(files) : files;
   const app = new Hono();
   app.get('/', (context) => context.text('ok\n'));
   app.get('/*', async (context) => {
-    const file = await openArtifact(directory, new URL(context.req.url).pathname);
-    if (!file) return context.text('not found\n', 404);
-    const etag = `"${file.sizeBytes.toString(16)}-${Math.round(file.modifiedMs).toString(16)}"`;
-    const headers: Record<string, string> = {
-      etag,
-      'last-modified': new Date(file.modifiedMs).toUTCString(),
-      'x-content-type-options': 'nosniff',
-    };
-    if (context.req.header('if-none-match') === etag) {
-      await file.handle.close();
-      return context.body(null, 304, headers);
+    const path = servedPath(new URL(context.req.url).pathname);
+    if (path === undefined) return context.text('not found\n', 404);
+    let file: ServedFile | undefined;
+    try {
+      if (!(await isIntact(path))) return context.text('not found\n', 404);
+      file = await open(path);
+      if (!file) return context.text('not found\n', 404);
+      return await answer(context, path, file);
+    } catch {
+      await file?.close();
+      return context.text('the artifact store does not answer\n', 503);
     }
-    headers['content-type'] = contentTypeOf(file.path);
-    headers['content-length'] = String(file.sizeBytes);
-    if (context.req.method === 'HEAD') {
-      await file.handle.close();
-      return context.body(null, 200, headers);
-    }
-    const stream = file.handle.createReadStream({ highWaterMark: 256 * 1024 });
-    return context.body(Readable.toWeb(stream) as ReadableStream, 200, headers);
   });
   app.all('*', (context) => context.text('method not allowed\n', 405, { allow: 'GET, HEAD' }));
   return app;
 }
 
-interface OpenArtifact {
-  handle: FileHandle;
-  path: string;
-  sizeBytes: number;
-  modifiedMs: number;
-}
-
-async function openArtifact(directory: string, urlPath: string): Promise<OpenArtifact | undefined> {
-  const path = decodePath(urlPath);
-  if (path === undefined) return undefined;
-  let handle: FileHandle | undefined;
-  try {
-    // A symbolic link may name another file of the store (`latest.tar.gz`), never anything outside or hidden.
-    const root = await realpath(directory);
-    const target = await realpath(join(root, path));
-    if (!target.startsWith(root + sep) || isHidden(target.slice(root.length + 1).split(sep))) return undefined;
-    handle = await open(target, 'r');
-    const info = await handle.stat();
-    if (info.isFile()) return { handle, path, sizeBytes: info.size, modifiedMs: info.mtimeMs };
-  } catch {
-    // missing or unreadable: the same answer as for a name that may not be served
+async function answer(context: Context, path: string, file: ServedFile): Promise<Response> {
+  const etag = `"${file.etag}"`;
+  const headers: Record<string, string> = {
+    etag,
+    'accept-ranges': 'bytes',
+    'last-modified': new Date(file.modifiedMs).toUTCString(),
+    'x-content-type-options': 'nosniff',
+  };
+  const close = async (response: Response): Promise<Response> => {
+    await file.close();
+    return response;
+  };
+  if (context.req.header('if-none-match') === etag) return await close(context.body(null, 304, headers));
+  const ifRange = context.req.header('if-range');
+  const asked = ifRange === undefined || ifRange === etag ? context.req.header('range') : undefined;
+  const range = rangeOf(asked, file.sizeBytes);
+  if (range === 'unsatisfiable') {
+    return await close(context.body(null, 416, { ...headers, 'content-range': `bytes */${file.sizeBytes}` }));
   }
-  await handle?.close();
-  return undefined;
+  headers['content-type'] = contentTypeOf(path);
+  headers['content-length'] = String(range ? range.last - range.first + 1 : file.sizeBytes);
+  if (range) headers['content-range'] = `bytes ${range.first}-${range.last}/${file.sizeBytes}`;
+  const status = range ? 206 : 200;
+  if (context.req.method === 'HEAD') return await close(context.body(null, status, headers));
+  const content = Readable.from(await file.content(range), { objectMode: false });
+  return context.body(Readable.toWeb(content) as ReadableStream, status, headers);
 }
 
-function decodePath(urlPath: string): string | undefined {
-  let path: string;
-  try {
-    path = decodeURIComponent(urlPath.replace(/^\//, ''));
-  } catch {
-    return undefined;
+/** The one range that a header asks for; undefined for the whole file, which also answers what we do not understand. */
+export function rangeOf(header: string | undefined, sizeBytes: number): ByteRange | 'unsatisfiable' | undefined {
+  const [, from = '', to = ''] = /^bytes=([0-9]{0,15})-([0-9]{0,15})$/.exec(header?.trim() ?? '') ?? [];
+  if (from === '' && to === '') return undefined;
+  if (from === '') {
+    const count = Math.min(Number(to), sizeBytes);
+    return count === 0 ? 'unsatisfiable' : { first: sizeBytes - count, last: sizeBytes - 1 };
   }
-  if (pathProblem(path) || path.includes('\\') || isHidden(path.split('/'))) return undefined;
-  return path;
-}
-
-function isHidden(segments: string[]): boolean {
-  return segments.some((segment) => segment.startsWith('.') || segment.endsWith('.lock'));
+  const first = Number(from);
+  const last = Math.min(to === '' ? sizeBytes - 1 : Number(to), sizeBytes - 1);
+  if (to !== '' && Number(to) < first) return undefined;
+  return first > last ? 'unsatisfiable' : { first, last };
 }
 
 function contentTypeOf(path: string): string {

@@ -1,4 +1,5 @@
 // Reads a tar stream of unknown origin entry by entry; says what each entry is and decides nothing about it.
+import { isUtf8 } from 'node:buffer';
 import { Header, Pax } from 'tar';
 
 /** One entry. Its content must be read, or is skipped when the next entry is asked for. */
@@ -59,6 +60,9 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
         continue;
       default:
     }
+    if (longPath === undefined && local?.path === undefined && !hasUtf8Name(block)) {
+      throw new Error(`entry "${shown(block.subarray(0, 100))}" has a name that is not UTF-8`);
+    }
     let left = sizeBytes;
     async function* content(): AsyncGenerator<Buffer> {
       while (left > 0) {
@@ -94,7 +98,22 @@ async function readText(reader: BlockReader, sizeBytes: number): Promise<string>
   if (!body || !(await reader.skip((blockSize - (sizeBytes % blockSize)) % blockSize))) {
     throw new Error('the archive ends inside an extended header (truncated)');
   }
+  if (!isUtf8(body)) throw new Error(`an extended tar header holds a name that is not UTF-8: "${shown(body)}"`);
   return body.toString('utf8');
+}
+
+/** Looks at the fields `name` and `prefix`; elsewhere numbers may stand in binary. */
+function hasUtf8Name(block: Buffer): boolean {
+  return [block.subarray(0, 100), block.subarray(345, 500)].every((field) => {
+    const end = field.indexOf(0);
+    return isUtf8(end < 0 ? field : field.subarray(0, end));
+  });
+}
+
+/** Bytes of unknown origin for a message. */
+function shown(bytes: Buffer): string {
+  const text = bytes.toString('latin1').replace(/\0.*$/s, '').slice(0, 200);
+  return text.replaceAll(/[^\x20-\x7e]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
 }
 
 /** Exact and partial reads over a stream of chunks; undefined or false when the stream ends too early. */

@@ -1,7 +1,4 @@
-// Writes reproducible tar and gzip streams: the bytes depend on paths, contents and executable bits alone (contract 1.0).
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { constants, crc32, createDeflateRaw } from 'node:zlib';
+// Writes reproducible tar entries: the bytes depend on paths, contents and executable bits alone (contract 1.0).
 import type { ArchiveFile } from './artifact.ts';
 import { pathProblem } from './tar-path.ts';
 
@@ -10,32 +7,50 @@ const directoryMode = 0o750;
 const fileMode = 0o600;
 const executableMode = 0o700;
 
+/** A file and the directories that stand before it, because nothing before it is in them. */
+export interface PlannedEntry {
+  /** Each with a `/` at its end. */
+  directories: string[];
+  file: ArchiveFile;
+}
+
+/** What ends a tar stream. */
+export const endOfTar = Buffer.alloc(2 * blockSize);
+
 /**
- * The tar stream of files and of the directories that they need, sorted by path: uid and gid 0, no names, no times.
- * Throws an `Error` for a path that is unsafe or there twice, and passes on what `content()` throws.
+ * The order of an archive, whatever the order of the files: sorted by path, uid and gid 0, no names, no times. Throws an
+ * `Error` for a path that is unsafe, there twice, or a file and a directory.
  */
-export async function* writeTar(files: Iterable<ArchiveFile>): AsyncGenerator<Buffer> {
+export function planTar(files: Iterable<ArchiveFile>): PlannedEntry[] {
   const sorted = [...files].sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  const directories = new Set<string>();
-  let previous = '';
-  for (const file of sorted) {
-    const problem = pathProblem(file.path);
-    if (problem) throw new Error(`path "${file.path.slice(0, 200)}" ${problem}`);
-    if (file.path === previous) throw new Error(`path "${file.path}" is there twice`);
-    previous = file.path;
-    for (let slash = file.path.indexOf('/'); slash > 0; slash = file.path.indexOf('/', slash + 1)) {
-      const directory = `${file.path.slice(0, slash)}/`;
-      if (directories.has(directory)) continue;
-      directories.add(directory);
-      yield entryHead(directory, '5', directoryMode, 0);
+  const known = new Set<string>();
+  const paths = new Set<string>();
+  return sorted.map((file) => {
+    const { path } = file;
+    const problem = pathProblem(path);
+    if (problem) throw new Error(`path "${path.slice(0, 200)}" ${problem}`);
+    if (paths.has(path)) throw new Error(`path "${path}" is there twice`);
+    paths.add(path);
+    const directories: string[] = [];
+    for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1)) {
+      const directory = path.slice(0, slash);
+      if (paths.has(directory)) throw new Error(`path "${directory}" is a file and a directory`);
+      if (known.has(directory)) continue;
+      known.add(directory);
+      directories.push(`${directory}/`);
     }
-    const content = await file.content();
-    yield entryHead(file.path, '0', file.isExecutable ? executableMode : fileMode, content.length);
-    if (content.length > 0) yield Buffer.from(content.buffer, content.byteOffset, content.byteLength);
-    const padding = paddingOf(content.length);
-    if (padding > 0) yield Buffer.alloc(padding);
-  }
-  yield Buffer.alloc(2 * blockSize);
+    return { directories, file };
+  });
+}
+
+/** The bytes of an entry and of the directories before it. */
+export function tarOf({ directories, file }: PlannedEntry, content: Uint8Array): Buffer[] {
+  const parts = directories.map((directory) => entryHead(directory, '5', directoryMode, 0));
+  parts.push(entryHead(file.path, '0', file.isExecutable ? executableMode : fileMode, content.length));
+  if (content.length > 0) parts.push(Buffer.from(content.buffer, content.byteOffset, content.byteLength));
+  const padding = paddingOf(content.length);
+  if (padding > 0) parts.push(Buffer.alloc(padding));
+  return parts;
 }
 
 function paddingOf(sizeBytes: number): number {
@@ -93,31 +108,4 @@ function header(name: string, prefix: string, type: '0' | '5' | 'x', mode: numbe
   for (const byte of block) sum += byte;
   block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return block;
-}
-
-/**
- * Compresses with a constant gzip header (no time, operating system "unknown"). The deflate settings are pinned; bytes
- * are the same wherever the same zlib runs, and another zlib costs one new digest, never correctness.
- * Level 4 packs manifests about as small as the default at twice its speed.
- */
-export async function* gzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let crc = 0;
-  let sizeBytes = 0;
-  async function* counted(): AsyncGenerator<Buffer> {
-    for await (const chunk of source) {
-      crc = crc32(chunk, crc);
-      sizeBytes += chunk.length;
-      yield chunk;
-    }
-  }
-  yield Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff]);
-  const deflate = createDeflateRaw({ level: 4, memLevel: 8, windowBits: 15, strategy: constants.Z_DEFAULT_STRATEGY });
-  const done = pipeline(Readable.from(counted(), { objectMode: true }), deflate);
-  done.catch(() => undefined); // the loop below throws the same error
-  for await (const chunk of deflate) yield chunk as Buffer;
-  await done;
-  const trailer = Buffer.alloc(8);
-  trailer.writeUInt32LE(crc, 0);
-  trailer.writeUInt32LE(sizeBytes % 2 ** 32, 4);
-  yield trailer;
 }

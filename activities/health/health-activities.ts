@@ -37,10 +37,12 @@ export interface HealthCluster {
 export interface HealthDependencies {
   /** The cluster to which a Kustomization applies. Rejects with `ClusterError` when it cannot be used now. */
   clusterOf(kustomization: KubeObject): HealthCluster | Promise<HealthCluster>;
-  /** The scope of the cache in which applied objects of a kind are. */
-  scopeFor(resource: ResourceInfo): CacheScope;
+  /** The scope of the cache in which objects of a kind are that an object of ours has applied. */
+  scopeFor(resource: ResourceInfo, appliedBy?: string): CacheScope;
   /** The Kustomization as the caches hold it, or undefined when it does not exist. */
   kustomization(ref: NamespacedName): KubeObject | undefined | Promise<KubeObject | undefined>;
+  /** The same for a HelmRelease. */
+  helmRelease?(ref: NamespacedName): KubeObject | undefined | Promise<KubeObject | undefined>;
   /** What apply has recorded under an inventory key. */
   appliedObjects(inventoryKey: string): Promise<readonly AppliedObject[]>;
   /** Give up at the first Failed object. Default true (gate DisableFailFastBehavior turns it off). */
@@ -49,6 +51,8 @@ export interface HealthDependencies {
 
 export interface WaitForHealthInput {
   kustomization: NamespacedName;
+  /** What it is that has applied the objects. @default 'Kustomization' */
+  kind?: string;
   /** `metadata.generation` that was applied. */
   generation: number;
   /** Revision that was applied, for people who read the history. */
@@ -90,9 +94,11 @@ export async function waitForKustomization(
   signal?: AbortSignal,
   onProgress?: (progress: HealthProgress) => void,
 ): Promise<HealthResult> {
-  const kustomization = await deps.kustomization(input.kustomization);
+  const { kind = 'Kustomization' } = input;
+  const find = kind === 'HelmRelease' ? deps.helmRelease : deps.kustomization;
+  const kustomization = await find?.(input.kustomization);
   if (!kustomization) {
-    const subject = subjectOf({ kind: 'Kustomization', ...input.kustomization });
+    const subject = subjectOf({ kind, ...input.kustomization });
     throw failure('HealthCheckCanceled', `${subject} does not exist any more`, { subject });
   }
   if (!hasHealthChecks(kustomization)) return { checkedCount: 0, durationMs: 0 };
@@ -106,7 +112,7 @@ export async function waitForKustomization(
   async function cacheFor(ref: ObjectRef): Promise<WatchCache | undefined> {
     const resource = await cluster.client.resourceFor(ref.group, ref.version, ref.kind);
     if (!resource) return undefined;
-    const scope = deps.scopeFor(resource);
+    const scope = deps.scopeFor(resource, kind);
     if (applied.has(ref) && isEnough(scope, expressions, ref)) {
       const cache = cluster.caches.open(scope);
       if (await mayList(cache, signal)) return cache;
@@ -161,7 +167,7 @@ function isForbidden(error: unknown): error is KubeApiError {
 
 function forbiddenFailure(kustomization: KubeObject, error: KubeApiError, user: string | undefined): Error {
   const { namespace = '', name } = kustomization.metadata;
-  const subject = subjectOf({ kind: 'Kustomization', namespace, name });
+  const subject = subjectOf({ kind: kustomization.kind, namespace, name });
   const whose = user ? `"${user}"` : 'the account that applies';
   const message = `health cannot be read (Forbidden): ${error.message}: allow ${whose} to get, list and watch what spec.healthChecks name`;
   return failure('HealthCheckFailed', message, { subject, cause: error });

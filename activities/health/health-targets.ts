@@ -33,9 +33,10 @@ interface HealthSpec {
   healthCheckExprs?: HealthExpression[];
 }
 
-/** The health part of a Kustomization's spec. */
-export function healthSpecOf(kustomization: KubeObject): HealthSpec {
-  return kustomization.spec ?? {};
+/** The health part of a spec; a HelmRelease waits for all that it has applied. */
+export function healthSpecOf(object: KubeObject): HealthSpec {
+  const spec = (object.spec ?? {}) as HealthSpec;
+  return object.kind === 'HelmRelease' ? { wait: true, healthCheckExprs: spec.healthCheckExprs } : spec;
 }
 
 /** True when a Kustomization asks for health at all, so that a caller can leave out the reading of its inventory. */
@@ -49,7 +50,7 @@ export function healthTargets(kustomization: KubeObject, applied: readonly Appli
   const { wait, healthChecks = [] } = healthSpecOf(kustomization);
   const { namespace = '', name } = kustomization.metadata;
   if (wait) {
-    const waited = applied.filter(({ ref, isSkipped }) => !isSkipped && !isItself(ref, { namespace, name }));
+    const waited = applied.filter(({ ref, isSkipped }) => !isSkipped && !isItself(ref, kustomization.kind, { namespace, name }));
     return waited.map((object) => planned(object.ref, object));
   }
   const targets = new Map<string, PlannedTarget>();
@@ -82,8 +83,8 @@ function planned(ref: ObjectRef, { resourceVersion, mayVanish, isSkipped }: Appl
 }
 
 /** A Kustomization may be part of its own source; it would wait for itself for ever. */
-function isItself(ref: ObjectRef, { namespace, name }: NamespacedName): boolean {
-  const isOurKind = ref.group === 'kustomize.toolkit.fluxcd.io' && ref.kind === 'Kustomization';
+function isItself(ref: ObjectRef, kind: string, { namespace, name }: NamespacedName): boolean {
+  const isOurKind = ref.group.endsWith('.toolkit.fluxcd.io') && ref.kind === kind;
   return isOurKind && ref.namespace === namespace && ref.name === name;
 }
 

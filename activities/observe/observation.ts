@@ -54,3 +54,13 @@ export interface KustomizationObservation extends Observation {
   isForced: boolean;
   timeoutMs: number;
 }
+
+export interface HelmReleaseObservation extends Observation {
+  obstacle?: Obstacle;
+  /** The chart. */
+  artifact?: ArtifactRef;
+  /** The HelmChart of `spec.chart` is not as the spec wants it, or one that is wanted no more is still there. */
+  mustChangeChart?: boolean;
+  waitingFor?: ReconciledRef[];
+  dependencies?: ReconciledRef[];
+}

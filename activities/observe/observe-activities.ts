@@ -8,6 +8,7 @@ import { parseDuration } from '../../k8s/duration.ts';
 import { type FluxObjects, isWatchedKind, type WatchedKind } from '../../k8s/flux-objects.ts';
 import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
 import { referencedKinds, type WatchedReferences } from '../../k8s/referenced-objects.ts';
+import { isStatic } from '../../k8s/static-objects.ts';
 import type { Observation } from '../../workflows/decisions/decide.ts';
 import type { UnpackedArtifact, UnpackedArtifacts } from '../artifact/artifact.ts';
 import type { SourceObject } from '../source/source-driver.ts';
@@ -47,19 +48,14 @@ const finalizers = new Set(definitions.map(({ finalizer }) => finalizer));
 export type ObserveActivities = ReturnType<typeof createObserveActivities>;
 
 export function createObserveActivities(deps: ObserveDependencies) {
-  /** Waits until this worker's memory has seen what the waker saw on another one. */
-  const catchUpWith = async (kind: WatchedKind, { type, subject = '', resourceVersion }: WakeReason): Promise<void> => {
-    if (!resourceVersion || type === 'artifact' || type === 'drift') return;
-    if (type !== 'dependency') return await deps.objects.catchUp(kind, resourceVersion);
-    const word = subject.split('/', 1)[0];
-    const referenced = referencedKinds.find((one) => one === word);
-    if (referenced) await deps.references.catchUp(referenced, resourceVersion);
-    if (isWatchedKind(word)) await deps.objects.catchUp(word, resourceVersion);
-  };
+  const look = createLook(deps);
 
-  const look = async (kind: WatchedKind, { ref, wakes }: ObserveInput): Promise<KubeObject | undefined> => {
-    for (const wake of wakes) await catchUpWith(kind, wake);
-    return await deps.objects.get(kind, ref);
+  /** A HelmChart was woken by its source: that must be here as the waker saw it. */
+  const catchUpWithSource = async ({ spec }: SourceObject, wakes: readonly WakeReason[]): Promise<void> => {
+    const kind = (spec as { sourceRef?: { kind: string } }).sourceRef?.kind;
+    for (const { type, resourceVersion } of wakes) {
+      if (type === 'artifact' && resourceVersion && isWatchedKind(kind)) await deps.objects.catchUp(kind, resourceVersion);
+    }
   };
 
   return {
@@ -72,6 +68,9 @@ export function createObserveActivities(deps: ObserveDependencies) {
       const object = (await look(input.ref.kind ?? 'GitRepository', input)) as SourceObject | undefined;
       if (!object) return { ...absent, url: '' };
       const common = observationOf(object, object.spec.interval ?? defaultIntervalOfHelmRepository);
+      // A HelmRepository that has become static leaves nothing behind, as if it was deleted.
+      if (isStatic(object)) return { ...(common.hasFinalizer ? common : absent), isDeleting: true, url: originOf(object) };
+      await catchUpWithSource(object, input.wakes);
       return {
         ...common,
         appliedRevision: object.status?.artifact?.revision,
@@ -136,6 +135,23 @@ export function createObserveActivities(deps: ObserveDependencies) {
         isSettled: (await deps.isInSync(object, built.manifestsDigest)) && (await deps.isHealthy(object)),
       };
     },
+  };
+}
+
+/** Looks an object up once this worker's memory has seen what the wakers saw on another one. */
+export function createLook(deps: Pick<ObserveDependencies, 'objects' | 'references'>) {
+  const catchUpWith = async (kind: WatchedKind, { type, subject = '', resourceVersion }: WakeReason): Promise<void> => {
+    if (!resourceVersion || type === 'artifact' || type === 'drift') return;
+    if (type !== 'dependency') return await deps.objects.catchUp(kind, resourceVersion);
+    const word = subject.split('/', 1)[0];
+    const referenced = referencedKinds.find((one) => one === word);
+    if (referenced) await deps.references.catchUp(referenced, resourceVersion);
+    if (isWatchedKind(word)) await deps.objects.catchUp(word, resourceVersion);
+  };
+
+  return async (kind: WatchedKind, { ref, wakes }: ObserveInput): Promise<KubeObject | undefined> => {
+    for (const wake of wakes) await catchUpWith(kind, wake);
+    return await deps.objects.get(kind, ref);
   };
 }
 

@@ -1,5 +1,6 @@
 // What an object waits for before it is reconciled, who waits for it, and in which order things are torn down.
 import { apiVersionOfKind } from '../../k8s/api/index.ts';
+import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import { KubeApiError } from '../../k8s/client.ts';
 import { parseDuration } from '../../k8s/duration.ts';
@@ -28,6 +29,10 @@ export interface WaitingDependencies {
   isReadyExprAdditive: boolean;
 }
 
+/** The kinds that have `spec.dependsOn`. */
+export type Dependant = Kustomization | HelmRelease;
+export const dependantKinds = ['Kustomization', 'HelmRelease'] as const;
+
 /** What keeps an object from being reconciled now. */
 export interface Waiting {
   waitingFor?: ReconciledRef[];
@@ -45,8 +50,8 @@ const maxNamed = 5;
 
 /** What `object` waits for; undefined when it may go on (contract 2.1, step 5). */
 export async function waitingOf(
-  object: Kustomization,
-  source: ArtifactRef,
+  object: Dependant,
+  source: Pick<ArtifactRef, 'revision' | 'updatedAt'>,
   deps: WaitingDependencies,
 ): Promise<Waiting | undefined> {
   const targets = dependencyTargets(object);
@@ -101,11 +106,10 @@ export async function readyDependants(
   const dependency = await deps.objects.get(ref.kind, ref);
   const result: ReadyDependants = { ready: [], waiting: [], resourceVersion: dependency?.metadata.resourceVersion };
   for (const one of waiting) {
-    const dependant = (await deps.objects.get(one.kind, one)) as Kustomization | undefined;
+    const dependant = (await deps.objects.get(one.kind, one)) as Dependant | undefined;
     const target = dependant && dependencyTargets(dependant).find((candidate) => isTarget(candidate, ref));
     if (!dependant || !target) continue;
-    const source = await sourceOf(dependant, deps);
-    const revision = 'revision' in source ? source.revision : '';
+    const revision = await revisionOf(dependant, deps);
     result[(await judge(dependant, target, revision, deps)) ? 'waiting' : 'ready'].push(one);
   }
   return result;
@@ -113,13 +117,13 @@ export async function readyDependants(
 
 /** The order of a teardown: what depends on an object and is being deleted as well goes first. */
 export function teardownOf(
-  object: Kustomization,
+  object: Dependant,
   objects: FluxObjects,
 ): { dependencies: ReconciledRef[]; awaitMs?: number; awaiting?: string } {
   const dependencies = dependencyTargets(object).flatMap(reconciledRefOf);
   const ref = ownRef(object);
-  const dependants = objects
-    .list('Kustomization')
+  const dependants = dependantKinds
+    .flatMap((kind) => objects.list(kind))
     .filter((one) => dependencyTargets(one).some((t) => isTarget(t, ref)));
   if (dependants.length === 0 || cycleOf(object, objects)) return { dependencies };
   const going = dependants.filter(({ metadata }) => metadata.deletionTimestamp !== undefined);
@@ -132,8 +136,15 @@ export function teardownOf(
   return sinceMs < deletedTogetherMs ? { dependencies, awaitMs: deletedTogetherMs - sinceMs } : { dependencies };
 }
 
+/** Revision of an object's source, for the rule of the same source, which only Kustomizations have. */
+async function revisionOf(dependant: Dependant, deps: WaitingDependencies): Promise<string> {
+  if (dependant.kind !== 'Kustomization') return '';
+  const source = await sourceOf(dependant, deps);
+  return 'revision' in source ? source.revision : '';
+}
+
 async function judge(
-  object: Kustomization,
+  object: Dependant,
   target: DependencyTarget,
   sourceRevision: string,
   deps: WaitingDependencies,
@@ -170,7 +181,7 @@ async function read(
   }
 }
 
-function cycleOf(object: Kustomization, objects: FluxObjects): string[] | undefined {
+function cycleOf(object: Dependant, objects: FluxObjects): string[] | undefined {
   return cycleThrough(subjectOf(ownRef(object)), (subject) => {
     const [kind, namespace = '', name = ''] = subject.split('/');
     const found = isWatchedKind(kind) ? objects.peek(kind, { namespace, name }) : undefined;
@@ -178,8 +189,8 @@ function cycleOf(object: Kustomization, objects: FluxObjects): string[] | undefi
   });
 }
 
-function ownRef({ metadata }: KubeObject): ReconciledRef {
-  return { kind: 'Kustomization', namespace: metadata.namespace ?? '', name: metadata.name };
+function ownRef({ kind, metadata }: KubeObject): ReconciledRef {
+  return { kind: kind as Dependant['kind'], namespace: metadata.namespace ?? '', name: metadata.name };
 }
 
 function isTarget(target: DependencyTarget, ref: ReconciledRef): boolean {
@@ -192,7 +203,7 @@ function reconciledRefOf({ kind, namespace, name }: DependencyTarget): Reconcile
 }
 
 /** The time that the condition has told already, so that its text stays the same; else now. */
-function waitingSince(object: Kustomization): string {
+function waitingSince(object: Dependant): string {
   const ready = object.status?.conditions?.find(({ type }) => type === 'Ready');
   const told = /^waiting since (\S+) /.exec(ready?.message ?? '')?.[1];
   return told ?? nowSeconds();

@@ -39,6 +39,8 @@ export interface VerifiedRevision {
   message: string;
   /** Git: `HEAD`, `Tag` or `TagAndHEAD`, for `status.sourceVerificationMode`. */
   mode?: string;
+  /** The trust policy asks for no proof: nothing is told in SourceVerified. @default false */
+  isIgnored?: boolean;
 }
 
 /** What the archive stage made. */
@@ -53,7 +55,7 @@ export interface ArchivedRevision {
   /** For the same conditions. @default 'Succeeded' */
   conditionReason?: string;
   fileCount: number;
-  /** Bytes of all files before packing. */
+  /** Bytes of the files that were read for it; what is packed as it was before is not read again. */
   sizeBytes: number;
   /**
    * The fields of the status that tell what shaped the artifact: `observed*`, and where the kind has them `url`,

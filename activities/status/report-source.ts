@@ -63,7 +63,8 @@ export function createSourceReport({ writer, events, store }: SourceReportDepend
       const wasReady = object.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True') ?? false;
       await writer.writeStatus(object, next);
       const told = { ...object, status: next };
-      if (archived?.isNew) tell(told, 'Normal', 'NewArtifact', archived.message);
+      // A chart's events have the reason of its condition, any other source's the common one (contract 1.0, "Events").
+      if (archived?.isNew) tell(told, 'Normal', archived.conditionReason ?? 'NewArtifact', archived.message);
       else if (!wasReady) tell(told, 'Normal', 'Succeeded', message);
       else if (input.request && input.trigger === 'request') {
         tell(

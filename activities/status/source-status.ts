@@ -23,8 +23,9 @@ export function sourceStatusAfterSuccess(
   object: SourceObject,
   context: SourceContext,
   archived: ArchivedSource | undefined,
-  verified?: VerifiedRevision,
+  checked?: VerifiedRevision,
 ): SourceStatus {
+  const verified = checked?.isIgnored ? undefined : checked;
   const status = object.status ?? {};
   const artifact = archived?.artifact ?? status.artifact;
   const { reason, message } = storedAs(status, archived);

@@ -8,6 +8,7 @@ import { KubeApiError } from '../../k8s/client.ts';
 import type { FluxObjects, WatchedKind } from '../../k8s/flux-objects.ts';
 import { mergePatch } from '../../k8s/merge-patch.ts';
 import { type KubeObject, type NamespacedName, refOf } from '../../k8s/object.ts';
+import { isStatic } from '../../k8s/static-objects.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
 import { progressWishes, withConditions } from './conditions.ts';
 
@@ -77,6 +78,9 @@ export function createObjectActivities(writer: ObjectWriter) {
     },
 
     async removeFinalizer({ ref }: { ref: ReconciledRef }): Promise<void> {
+      const before = await writer.find(ref.kind, ref);
+      // What has become static stays, without a status (contract 1.0, "Finalizers").
+      if (before && isStatic(before) && !before.metadata.deletionTimestamp) await writer.writeStatus(before, {});
       const object = await writer.find(ref.kind, ref);
       const finalizers = object?.metadata.finalizers ?? [];
       const finalizer = finalizerOf(ref);

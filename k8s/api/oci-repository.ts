@@ -55,7 +55,7 @@ export const OCIRepositorySpec = z.object({
     .string()
     .optional()
     .describe('Patterns, as in .gitignore, of files to leave out; they replace the built-in ones.'),
-  insecure: z.boolean().optional().describe('Speak HTTP without TLS.'),
+  insecure: z.boolean().optional().describe('Accept any certificate, and speak HTTP where the registry has no TLS.'),
   suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
 });
 export type OCIRepositorySpec = z.infer<typeof OCIRepositorySpec>;

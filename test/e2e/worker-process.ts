@@ -22,6 +22,8 @@ export interface WorkerOptions {
 
 export interface WorkerProcess {
   pid: number;
+  /** Where it serves: `http://127.0.0.1:<port>`. */
+  url: string;
   /** False once the process has ended, by itself or not. */
   isAlive(): boolean;
   /** SIGKILL; resolves once the process is gone. */
@@ -51,6 +53,7 @@ export async function startWorker(platform: Platform, options: WorkerOptions): P
       CONTINUO_DATA_DIR: options.dataDir,
       CONTINUO_HTTP_ADDRESS: `127.0.0.1:${port}`,
       CONTINUO_KUSTOMIZE: platform.binaries.kustomize ?? 'kustomize',
+      CONTINUO_HELM: platform.binaries.helm ?? 'helm',
       CONTINUO_SOPS: platform.binaries.sops ?? 'sops',
       ...(options.artifactAddress ? { CONTINUO_ARTIFACT_ADDRESS: options.artifactAddress } : {}),
       ...options.env,
@@ -63,6 +66,7 @@ export async function startWorker(platform: Platform, options: WorkerOptions): P
   void ended.then(() => process.off('exit', onExit));
   const worker: WorkerProcess = {
     pid: child.pid ?? 0,
+    url: `http://127.0.0.1:${port}`,
     isAlive: () => isRunning(child),
     async kill() {
       if (isRunning(child)) child.kill('SIGKILL');

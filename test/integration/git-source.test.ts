@@ -466,13 +466,9 @@ describe('a Git server', () => {
 
   it('refuses what this version does not do', async () => {
     const refused: [Partial<GitRepositorySpec>, string][] = [
-      [{ url: 'ssh://git@example.test/a' }, 'URLInvalid'],
+      [{ url: 'ssh://git@example.test' }, 'URLInvalid'],
       [{ url: 'http://' }, 'URLInvalid'],
-      [{ provider: 'github' }, 'FeatureGateDisabled'],
-      [{ recurseSubmodules: true }, 'FeatureGateDisabled'],
-      [{ proxySecretRef: { name: 'proxy' } }, 'FeatureGateDisabled'],
-      [{ include: [{ repository: { name: 'other' } }] }, 'FeatureGateDisabled'],
-      [{ verify: { mode: 'HEAD', secretRef: { name: 'keys' } } }, 'FeatureGateDisabled'],
+      [{ provider: 'azure' }, 'FeatureGateDisabled'],
     ];
     for (const [spec, reason] of refused) {
       use(url, spec);

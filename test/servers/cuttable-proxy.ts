@@ -6,6 +6,8 @@ export interface CuttableProxy {
   port: number;
   /** Breaks all connections there are. */
   cut(): void;
+  /** Breaks a connection that has brought so many bytes from the target; undefined ends that. */
+  cutAfter(bytes: number | undefined): void;
   /** Refuses (resets) new connections until it is called with false. */
   refuse(isRefusing: boolean): void;
   close(): void;
@@ -15,12 +17,18 @@ export interface CuttableProxy {
 export async function startCuttableProxy(targetPort: number): Promise<CuttableProxy> {
   const sockets = new Set<Socket>();
   let isRefusing = false;
+  let cutAfterBytes: number | undefined;
   const server = createServer((client) => {
     if (isRefusing) {
       client.resetAndDestroy();
       return;
     }
     const target = connect(targetPort, '127.0.0.1');
+    let fromTargetBytes = 0;
+    target.on('data', (chunk: Buffer) => {
+      fromTargetBytes += chunk.length;
+      if (cutAfterBytes !== undefined && fromTargetBytes > cutAfterBytes) client.resetAndDestroy();
+    });
     for (const [from, to] of [
       [client, target],
       [target, client],
@@ -42,6 +50,9 @@ export async function startCuttableProxy(targetPort: number): Promise<CuttablePr
   return {
     port: (server.address() as AddressInfo).port,
     cut,
+    cutAfter: (bytes) => {
+      cutAfterBytes = bytes;
+    },
     refuse: (value) => {
       isRefusing = value;
     },

@@ -20,7 +20,9 @@ export type BinaryName =
   | 'temporal'
   | 'helm'
   | 'flux'
-  | 'sops';
+  | 'sops'
+  | 'versitygw'
+  | 'registry';
 
 /** How one binary is recognised and obtained. */
 export interface BinarySpec {
@@ -216,6 +218,34 @@ export const binaries: Record<BinaryName, BinarySpec> = {
       version: 'v3.13.3',
       package: 'github.com/getsops/sops/v3/cmd/sops',
       about: '3 minutes',
+    },
+  },
+  versitygw: {
+    version: '1.8.0',
+    env: 'CONTINUO_VERSITYGW',
+    versionArgs: ['--version'],
+    accepts: sameMinor('1.8.0'),
+    registry: {
+      kind: 'go',
+      module: 'github.com/versity/versitygw',
+      version: 'v1.8.0',
+      package: 'github.com/versity/versitygw/cmd/versitygw',
+      ldflags: ['-X main.Version=1.8.0'],
+      about: '2 minutes',
+    },
+  },
+  registry: {
+    version: '3.1.2',
+    env: 'CONTINUO_REGISTRY',
+    versionArgs: ['--version'],
+    accepts: sameMinor('3.1.2'),
+    registry: {
+      kind: 'go',
+      module: 'github.com/distribution/distribution/v3',
+      version: 'v3.1.2',
+      package: 'github.com/distribution/distribution/v3/cmd/registry',
+      ldflags: ['-X github.com/distribution/distribution/v3/version.version=v3.1.2'],
+      about: '2 minutes',
     },
   },
 };

@@ -6,7 +6,9 @@ import { buildComponents, type ComponentOptions, componentNames, formatCommand, 
 const options: ComponentOptions = {
   dataDir: '/data',
   ports: Object.fromEntries(portNames.map((name, index) => [name, 20_001 + index])) as ComponentOptions['ports'],
-  binaries: Object.fromEntries([...componentNames, 'node', 'kustomize', 'sops'].map((name) => [name, `/bin/${name}`])),
+  binaries: Object.fromEntries(
+    [...componentNames, 'node', 'kustomize', 'helm', 'sops'].map((name) => [name, `/bin/${name}`]),
+  ),
   modules: {
     gitServer: '/src/git-server.ts',
     worker: '/src/worker.ts',

@@ -307,6 +307,7 @@ function buildWorker(options: ComponentOptions): Component {
       CONTINUO_DATA_DIR: join(options.dataDir, 'worker'),
       CONTINUO_HTTP_ADDRESS: `${loopback}:${options.ports.worker}`,
       CONTINUO_KUSTOMIZE: options.binaries['kustomize'] ?? 'kustomize',
+      CONTINUO_HELM: options.binaries['helm'] ?? 'helm',
       CONTINUO_SOPS: options.binaries['sops'] ?? 'sops',
     },
     ports: ['worker'],

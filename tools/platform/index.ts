@@ -258,6 +258,7 @@ function temporalAddressOf(options: PlatformOptions, ports: Record<PortName, num
 function neededBinaries(options: PlatformOptions): BinaryName[] {
   return [
     'kustomize',
+    'helm',
     'sops',
     'kubectl',
     ...(options.temporalAddress ? [] : (['temporal'] as const)),

@@ -15,6 +15,8 @@ export interface Observation {
   handledRequest?: string;
   /** The revision that a reconcile would bring; undefined where only the remote knows (sources). */
   revision?: string;
+  /** Digest of what else a reconcile is made from, where that can change without the spec: labelled values. */
+  inputs?: string;
   /** The revision that the status says is in place. */
   appliedRevision?: string;
   readyStatus?: string;
@@ -119,13 +121,14 @@ function triggerOf(
   return undefined;
 }
 
-/** Whether what is seen now makes the reconcile under way pointless: a newer spec or revision, suspension, deletion. */
+/** Whether what is seen now makes the reconcile under way pointless: a newer spec, revision or inputs, suspension, deletion. */
 export function isSupersededBy(running: Observation, now: Observation): boolean {
   return (
     !now.exists ||
     now.isDeleting !== running.isDeleting ||
     (now.isSuspended && !running.isSuspended) ||
     now.generation !== running.generation ||
-    now.revision !== running.revision
+    now.revision !== running.revision ||
+    now.inputs !== running.inputs
   );
 }

@@ -2,26 +2,39 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { GitRepository, GitRepositorySpec } from '../../../k8s/api/git-repository.ts';
-import { parseDuration } from '../../../k8s/duration.ts';
 import { type NamespacedName, refOf } from '../../../k8s/object.ts';
-import type { ArtifactStore } from '../../artifact/artifact.ts';
+import type { ArchiveFile, ArtifactStore } from '../../artifact/artifact.ts';
 import { failure, messageOf } from '../../errors.ts';
 import { createByteCache } from './byte-cache.ts';
 import type { SecretData } from '../http/tls-secret.ts';
 import type { ArchivedRevision, FetchedRevision, SourceDriver } from '../source-driver.ts';
 import { isStored } from '../stored.ts';
 import { filesOfTree } from './tree-files.ts';
-import { credentialsFromSecret, splitUrlCredentials } from './credentials.ts';
+import type { LargePackOptions } from './git-binary.ts';
+import { createGitHubTokens } from './github-app.ts';
+import type { ObjectStore } from './object-store.ts';
 import { planRef, type RefPlan } from './ref-selection.ts';
-import { createGitRepositories, type GitRemote } from './repositories.ts';
+import {
+  areIncluded,
+  type IncludeDeps,
+  type IncludedArtifact,
+  includedArtifacts,
+  includedFiles,
+} from './include-artifacts.ts';
+import { remoteOf } from './remote.ts';
+import { createGitRepositories } from './repositories.ts';
+import { type MountedTrees, withSubmodules } from './submodule-trees.ts';
 import { refuseUnsupported } from './unsupported.ts';
+import { isVerified, trustedKeysOf, verificationModeOf, verifyObjects } from './verify-revision.ts';
 
 /** What the driver needs from outside. */
-export interface GitSourceDeps {
+export interface GitSourceDeps extends LargePackOptions {
   store: ArtifactStore;
   /** The kept Git stores are under `<dataDirectory>/git`. */
   dataDirectory: string;
   readSecret(namespace: string, name: string): Promise<SecretData>;
+  /** What spec.include needs. @default spec.include is refused */
+  include?: IncludeDeps;
   /** Largest pack stream of one fetch. @default 1 GiB */
   maxRepositoryBytes?: number;
   /** Trees and small files kept in memory between commits. @default 64 MiB */
@@ -33,7 +46,10 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
   const repositories = createGitRepositories({
     directory: join(deps.dataDirectory, 'git'),
     maxRepositoryBytes: deps.maxRepositoryBytes,
+    gitBinary: deps.gitBinary,
+    largePackBytes: deps.largePackBytes,
   });
+  const remotes = { readSecret: deps.readSecret, tokens: createGitHubTokens() };
   const cache = createByteCache(deps.objectCacheBytes ?? 64 * 1024 * 1024);
 
   return {
@@ -42,19 +58,46 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
       const source = nameOf(object);
       refuseUnsupported(spec);
       const plan = planOf(spec);
-      const open = remoteOf(deps, source, spec, signal);
+      const open = remoteOf(remotes, source, spec, signal);
       const selected = await repositories.selectCommit(await open.remote(), plan);
       const result = { revision: selected.revision, commit: selected.commit, refName: selected.refName };
-      if (await isUnchanged(store, object, selected.revision)) {
+      const included = await includedNow(deps, object);
+      const mode = spec.verify && verificationModeOf(spec.verify);
+      const isAsBefore = areIncluded(object, included) && isVerified(object);
+      if (isAsBefore && (await isUnchanged(store, object, selected.revision))) {
         return { ...result, isUnchanged: true, commitSubject: '' };
       }
-      await repositories.remove(source, open.url);
+      const tag = mode && mode !== 'HEAD' ? selected.tag : undefined;
+      // The stores of submodules are cleared up when the archive stage knows which there are.
+      if (!spec.recurseSubmodules) await repositories.remove(source, open.url);
       const message = await repositories.withCommit(
         source,
-        { commit: selected.commit, plan, url: open.url, signal, remote: open.remote },
+        { commit: selected.commit, tag, plan, url: open.url, signal, remote: open.remote },
         async (objects) => (await objects.readCommit(selected.commit)).message,
       );
-      return { ...result, isUnchanged: false, commitSubject: subjectOfCommit(message) };
+      return {
+        ...result,
+        isUnchanged: false,
+        commitSubject: subjectOfCommit(message),
+        ...(mode ? { needsVerification: true } : {}),
+        ...(tag ? { found: { tag } } : {}),
+      };
+    },
+
+    async verify(object, fetched, signal) {
+      const { spec } = object;
+      const source = nameOf(object);
+      const commit = commitOf(fetched);
+      if (!spec.verify) throw failure('VerificationError', 'spec.verify was removed while it was carried out');
+      const mode = verificationModeOf(spec.verify);
+      const { name } = spec.verify.secretRef;
+      const keys = await trustedKeysOf(`${source.namespace}/${name}`, await deps.readSecret(source.namespace, name));
+      const open = remoteOf(remotes, source, spec, signal);
+      const tag = fetched.found?.tag;
+      const from = { commit, tag, plan: planOf(spec), url: open.url, signal, remote: open.remote };
+      return await repositories.withCommit(source, from, (objects) =>
+        verifyObjects(objects, mode, { ...fetched, commit, tag }, keys),
+      );
     },
 
     async archive(object, fetched, signal) {
@@ -62,11 +105,20 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
       const source = nameOf(object);
       const commit = commitOf(fetched);
       refuseUnsupported(spec);
-      const open = remoteOf(deps, source, spec, signal);
+      const open = remoteOf(remotes, source, spec, signal);
+      if (spec.verify && !fetched.needsVerification) {
+        throw failure(
+          'VerificationError',
+          'spec.verify was set while the commit was fetched: it is verified next time',
+        );
+      }
       const from = { commit, plan: planOf(spec), url: open.url, signal, remote: open.remote };
-      return await repositories.withCommit(source, from, async (objects) => {
+      const included = await includedNow(deps, object);
+      const others: ArchiveFile[] = [];
+      for (const one of included) others.push(...(await includedFiles(one, includeDeps(deps).unpacked, signal)));
+      const pack = async (objects: ObjectStore, submodules?: MountedTrees): Promise<ArchivedRevision> => {
         const { tree } = await objects.readCommit(commit);
-        const selection = { ignore: spec.ignore, sparseCheckout: spec.sparseCheckout };
+        const selection = { ignore: spec.ignore, sparseCheckout: spec.sparseCheckout, included: others, submodules };
         let sizeBytes = 0;
         const files = (await filesOfTree(objects, tree, selection, cache)).map((file) => ({
           ...file,
@@ -86,13 +138,28 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
           conditionMessage: `stored artifact for revision '${fetched.revision}'`,
           fileCount: files.length,
           sizeBytes,
-          observed: observedOf(spec),
+          observed: observedOf(spec, included),
         };
+      };
+      return await repositories.withCommit(source, from, async (objects) => {
+        if (!spec.recurseSubmodules) return await pack(objects);
+        return await withSubmodules(repositories, source, { ...from, objects }, (trees) => pack(objects, trees));
       });
     },
 
     remove: (owner) => repositories.remove(owner),
   };
+}
+
+/** The artifacts that spec.include names now. */
+async function includedNow(deps: GitSourceDeps, object: GitRepository): Promise<IncludedArtifact[]> {
+  if (!object.spec.include || object.spec.include.length === 0) return [];
+  return await includedArtifacts(object, includeDeps(deps));
+}
+
+function includeDeps({ include }: GitSourceDeps): IncludeDeps {
+  if (include) return include;
+  throw failure('FeatureGateDisabled', 'spec.include is not available here: remove it');
 }
 
 function nameOf(object: GitRepository): NamespacedName {
@@ -111,26 +178,6 @@ function planOf(spec: GitRepositorySpec): RefPlan {
   } catch (error) {
     throw failure('GitOperationFailed', messageOf(error), { cause: error });
   }
-}
-
-/** The remote of an object; its Secret is read when the remote is asked for. */
-function remoteOf(
-  deps: GitSourceDeps,
-  source: NamespacedName,
-  spec: GitRepositorySpec,
-  signal: AbortSignal,
-): { url: string; remote(): Promise<GitRemote> } {
-  const { url, credentials: inUrl } = splitUrlCredentials(spec.url);
-  return {
-    url,
-    async remote() {
-      const timeoutMs = parseDuration(spec.timeout ?? '60s');
-      if (!spec.secretRef) return { url, credentials: inUrl, timeoutMs, signal };
-      const data = await deps.readSecret(source.namespace, spec.secretRef.name);
-      const credentials = credentialsFromSecret(`${source.namespace}/${spec.secretRef.name}`, data);
-      return { url, credentials, timeoutMs, signal };
-    },
-  };
 }
 
 /** The remote head alone decides only when the spec is the one that made the artifact and the file is as it was. */
@@ -152,9 +199,16 @@ async function isUnchanged(store: ArtifactStore, object: GitRepository, revision
 }
 
 /** `status.observed*`: the spec fields that shaped the artifact. */
-function observedOf({ ignore, sparseCheckout }: GitRepositorySpec): ArchivedRevision['observed'] {
+function observedOf(
+  { ignore, sparseCheckout, include, recurseSubmodules }: GitRepositorySpec,
+  included: readonly IncludedArtifact[],
+): ArchivedRevision['observed'] {
   return {
+    ...(included.length > 0
+      ? { observedInclude: include, includedArtifacts: included.map(({ artifact }) => artifact) }
+      : {}),
     ...(ignore === undefined ? {} : { observedIgnore: ignore }),
+    ...(recurseSubmodules ? { observedRecurseSubmodules: true } : {}),
     ...(sparseCheckout && sparseCheckout.length > 0 ? { observedSparseCheckout: sparseCheckout } : {}),
   };
 }

@@ -4,7 +4,9 @@ import { request } from 'undici';
 import { failure } from '../../errors.ts';
 import { dispatcherFor } from '../http/dispatcher.ts';
 import type { GitCredentials } from './credentials.ts';
+import { type Packet, readPackets } from './pkt-line.ts';
 import { displayUrl } from './remote-error.ts';
+import type { GitTransport } from './transport.ts';
 
 /** An answer with status 200. */
 export interface GitHttpResponse {
@@ -24,8 +26,64 @@ export interface GitHttpRequest {
 
 export type GitHttp = (request: GitHttpRequest) => Promise<GitHttpResponse>;
 
+const service = 'git-upload-pack';
 const maxRedirects = 5;
 const userAgent = 'git/continuo';
+
+/** Smart HTTP: each request is one of its own. Throws an `Error` for a server that is no Git server. */
+export function createHttpTransport(repositoryUrl: string, credentials: GitCredentials): GitTransport {
+  const http = createGitHttp(repositoryUrl, credentials);
+  const suffix = `/info/refs?service=${service}`;
+  return {
+    isStateless: true,
+    async advertise(signal) {
+      const response = await http({
+        method: 'GET',
+        url: `${repositoryUrl}${suffix}`,
+        headers: { 'git-protocol': 'version=2', accept: `application/x-${service}-advertisement, */*` },
+        signal,
+      });
+      if (!response.contentType.startsWith(`application/x-${service}-advertisement`)) {
+        await drain(response);
+        throw new Error(
+          `the server does not answer as a Git server: expected content type "application/x-${service}-advertisement", ` +
+            `got "${response.contentType.slice(0, 80)}"; check spec.url`,
+        );
+      }
+      const url = response.url.endsWith(suffix) ? response.url.slice(0, -suffix.length) : repositoryUrl;
+      return { url, packets: withoutServiceLine(readPackets(response.body)) };
+    },
+    async exchange({ url, version, body }, signal) {
+      const response = await http({
+        method: 'POST',
+        url: `${url}/${service}`,
+        headers: {
+          'content-type': `application/x-${service}-request`,
+          accept: `application/x-${service}-result`,
+          ...(version === 2 ? { 'git-protocol': 'version=2' } : {}),
+        },
+        body,
+        signal,
+      });
+      return readPackets(response.body);
+    },
+    close: () => undefined, // connections are kept for the next poll
+  };
+}
+
+async function* withoutServiceLine(packets: AsyncIterable<Packet>): AsyncGenerator<Packet> {
+  for await (const packet of packets) {
+    if (packet.type !== 'data' || !packet.data.subarray(0, 10).equals(Buffer.from('# service='))) yield packet;
+  }
+}
+
+async function drain(response: GitHttpResponse): Promise<void> {
+  let sizeBytes = 0;
+  for await (const chunk of response.body) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > 64 * 1024) return;
+  }
+}
 
 /**
  * The HTTP side of a repository. Fails with AuthenticationFailed for 401 and 403, with GitOperationFailed for every other
@@ -94,11 +152,13 @@ function refusal(
 ): ReturnType<typeof failure> {
   const repository = displayUrl(repositoryUrl);
   if (status === 401 || status === 403) {
+    if (isHome) credentials.onRefused?.();
     const next = !isHome
       ? `it redirects to ${displayUrl(new URL('/', url).href)}, where credentials are not sent; use that address in spec.url`
       : credentials.authorization
         ? `check ${credentials.origin}`
-        : 'it needs credentials: name a Secret in spec.secretRef with keys "username" and "password", or "bearerToken"';
+        : (credentials.whyNone ??
+          'it needs credentials: name a Secret in spec.secretRef with keys "username" and "password", or "bearerToken"');
     return failure('AuthenticationFailed', `access to ${repository} was refused (HTTP ${status}): ${next}`);
   }
   if (status === 404) {

@@ -1,12 +1,25 @@
-// The kept bare store of one repository: packs as they were fetched, objects read by id through isomorphic-git. There is
-// no checkout, no refs and no configuration; `kept.json`, written last, says which commit is complete.
+// The kept bare store of one repository: packs as they were fetched, with an index each, and objects read by id. There is no
+// checkout, no refs and no configuration; `kept.json`, written last, says which commit is complete.
 import { createHash, randomBytes } from 'node:crypto';
-import fs, { createWriteStream } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import git, { Errors } from 'isomorphic-git';
 import { failure, messageOf } from '../../errors.ts';
+import { indexLargePack, type LargePackOptions } from './git-binary.ts';
+import {
+  formatIndex,
+  type GitObject,
+  type ObjectType,
+  parseCommit,
+  parseIndex,
+  parseTree,
+  type TreeEntry,
+} from './pack-format.ts';
+import { indexPack } from './pack-indexer.ts';
+import { createPackReader, openPack, type OpenPack } from './pack-reader.ts';
+
+export type { TreeEntry } from './pack-format.ts';
 
 /** An object is missing or unreadable: the store has to be fetched anew. */
 export class DamagedStoreError extends Error {
@@ -33,29 +46,25 @@ export interface KeptState {
   packCount: number;
 }
 
-/** One entry of a tree. */
-export interface TreeEntry {
-  name: string;
-  /** Octal, e.g. `100644`. */
-  mode: string;
-  oid: string;
-  type: 'blob' | 'tree' | 'commit';
-}
-
 export interface ObjectStore {
   state: KeptState;
   hasCommit(oid: string): Promise<boolean>;
+  hasTag(oid: string): Promise<boolean>;
   // All reads throw DamagedStoreError for an object that is not there or cannot be read.
   /** The root tree and message of a commit. */
   readCommit(oid: string): Promise<{ tree: string; message: string }>;
   readTree(oid: string): Promise<TreeEntry[]>;
   readBlob(oid: string): Promise<Uint8Array>;
+  /** An object as it is stored, without its header. */
+  readObject(oid: string): Promise<GitObject>;
   /** Stores a pack stream. Fails with GitOperationFailed when it is larger than allowed, throws when it is damaged. */
   addPack(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<void>;
   /** Notes the commit that is complete now. */
   keep(head: string, isShallow: boolean): Promise<void>;
   /** Deletes all objects. */
   drop(): Promise<void>;
+  /** Lets go of the files; what is read after that opens them again. */
+  close(): void;
 }
 
 /**
@@ -79,12 +88,35 @@ export function isOvergrown(state: KeptState): boolean {
 }
 
 /** Opens the store in a directory, which is made when it is missing; without a readable `kept.json` it is emptied. */
-export async function openObjectStore(directory: string): Promise<ObjectStore> {
+export async function openObjectStore(directory: string, large: LargePackOptions = {}): Promise<ObjectStore> {
   const packs = join(directory, 'objects', 'pack');
   const stateFile = join(directory, 'kept.json');
   await mkdir(packs, { recursive: true, mode: 0o700 });
-  // Holds opened packs; it lives as long as this object, so that memory is free again after each use.
-  let cache: object = {};
+  /** Opened when the first object is read. */
+  let opened: OpenPack[] | undefined;
+  const reader = createPackReader(() => opened ?? []);
+
+  function close(): void {
+    for (const pack of opened ?? []) pack.close();
+    opened = undefined;
+  }
+
+  async function open(): Promise<void> {
+    if (opened) return;
+    const found: OpenPack[] = [];
+    try {
+      for (const file of (await readdir(packs)).sort()) {
+        if (!file.startsWith('pack-') || !file.endsWith('.idx')) continue;
+        const name = file.slice(0, -'.idx'.length);
+        const index = parseIndex(await readFile(join(packs, file)));
+        found.push(openPack(name, join(packs, `${name}.pack`), index));
+      }
+    } catch (error) {
+      for (const pack of found) pack.close();
+      throw error;
+    }
+    opened = found;
+  }
 
   async function write(state: KeptState): Promise<void> {
     const temporary = `${stateFile}.tmp`;
@@ -93,16 +125,43 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
     store.state = state;
   }
 
-  async function read(oid: string): Promise<{ type: string; object: Uint8Array }> {
-    const result = await git.readObject({ fs, gitdir: directory, oid, format: 'content', cache });
-    return result as { type: string; object: Uint8Array };
-  }
-
+  /** Whatever goes wrong is a damaged store, except what a stage says itself of the content. */
   async function guarded<T>(oid: string, work: () => Promise<T>): Promise<T> {
     try {
+      await open();
       return await work();
     } catch (error) {
+      if (error instanceof Error && error.name === 'ApplicationFailure') throw error;
       throw new DamagedStoreError(`object ${oid} cannot be read: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async function read(oid: string, expected?: ObjectType): Promise<GitObject> {
+    return await guarded(oid, async () => {
+      const object = await reader.read(oid);
+      if (!object) throw new Error('it is not there');
+      if (expected && object.type !== expected) throw new Error(`it is a ${object.type}, expected a ${expected}`);
+      return object;
+    });
+  }
+
+  async function has(oid: string, type: ObjectType): Promise<boolean> {
+    if (store.state.packCount === 0) return false;
+    return await guarded(oid, async () => (await reader.read(oid))?.type === type);
+  }
+
+  /** Makes the index of a pack that was received; deltas may build on what is kept already. */
+  async function index(name: string, file: string, sizeBytes: number): Promise<void> {
+    // Later packs are thin, and Git has only what is in the file.
+    if (store.state.packCount === 0 && (await indexLargePack(file, sizeBytes, large))) return;
+    await open();
+    const pack = openPack(name, file, { offsetOf: () => undefined, entryAt: () => undefined });
+    try {
+      const entries = await indexPack(pack, reader);
+      const content = formatIndex(entries, pack.read(pack.sizeBytes - trailerBytes, trailerBytes));
+      await writeFile(file.replace(/\.pack$/, '.idx'), content, { mode: 0o600 });
+    } finally {
+      pack.close();
     }
   }
 
@@ -110,33 +169,24 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
   const store: ObjectStore = {
     state: state ?? { ...emptyState },
 
-    async hasCommit(oid) {
-      if (store.state.packCount === 0) return false;
-      return await guarded(oid, async () => {
-        try {
-          return (await read(oid)).type === 'commit';
-        } catch (error) {
-          if (error instanceof Errors.NotFoundError) return false;
-          throw error;
-        }
-      });
-    },
+    hasCommit: (oid) => has(oid, 'commit'),
+    hasTag: (oid) => has(oid, 'tag'),
 
     async readCommit(oid) {
-      const { commit } = await guarded(oid, () => git.readCommit({ fs, gitdir: directory, oid, cache }));
-      return { tree: commit.tree, message: commit.message };
+      const { content } = await read(oid, 'commit');
+      return await guarded(oid, async () => parseCommit(content));
     },
 
     async readTree(oid) {
-      const { tree } = await guarded(oid, () => git.readTree({ fs, gitdir: directory, oid, cache }));
-      return tree.map(({ path, mode, oid: entryOid, type }) => ({ name: path, mode, oid: entryOid, type }));
+      const { content } = await read(oid, 'tree');
+      return await guarded(oid, async () => parseTree(content));
     },
 
     async readBlob(oid) {
-      const { type, object } = await guarded(oid, () => read(oid));
-      if (type !== 'blob') throw new DamagedStoreError(`object ${oid} is a ${type}, expected a blob`);
-      return object;
+      return (await read(oid, 'blob')).content;
     },
+
+    readObject: (oid) => read(oid),
 
     async addPack(stream, maxBytes) {
       const name = `incoming-${randomBytes(6).toString('hex')}`;
@@ -144,7 +194,7 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
       try {
         const pack = await receivePack(stream, file, maxBytes);
         if (pack.objectCount === 0) return;
-        await git.indexPack({ fs, dir: packs, gitdir: directory, filepath: `${name}.pack`, cache });
+        await index(name, file, pack.sizeBytes);
         // Readers find a pack by its index, so the index comes last.
         const { firstPackBytes, totalBytes, packCount } = store.state;
         const kept = join(packs, packName(packCount, pack.checksum));
@@ -156,8 +206,9 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
           totalBytes: totalBytes + pack.sizeBytes,
           packCount: packCount + 1,
         });
-        cache = {};
       } finally {
+        close(); // there is one more now
+
         await rm(file, { force: true });
         await rm(join(packs, `${name}.idx`), { force: true });
       }
@@ -167,8 +218,10 @@ export async function openObjectStore(directory: string): Promise<ObjectStore> {
       await write({ ...store.state, head, isShallow });
     },
 
+    close,
+
     async drop() {
-      cache = {};
+      close();
       await rm(directory, { recursive: true, force: true });
       await mkdir(packs, { recursive: true, mode: 0o700 });
       store.state = { ...emptyState };

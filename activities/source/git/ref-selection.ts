@@ -32,6 +32,8 @@ export interface SelectedCommit {
   revision: string;
   /** Full name of the ref that led to it. */
   refName?: string;
+  /** Id of the tag object, when the ref is an annotated tag. */
+  tag?: string;
 }
 
 /** Applies the precedence of spec.ref. Throws an `Error` for a commit that is not a full SHA-1. */
@@ -69,7 +71,8 @@ export function selectCommit(plan: RefPlan, refs: RemoteRef[]): SelectedCommit |
   const ref = refs.find((candidate) => candidate.name === wanted?.name);
   if (!ref || !wanted) return undefined;
   const commit = ref.peeledOid ?? ref.oid;
-  return { commit, revision: formatRevision(wanted.label, commit), refName: ref.name };
+  const revision = formatRevision(wanted.label, commit);
+  return { commit, revision, refName: ref.name, ...(ref.peeledOid ? { tag: ref.oid } : {}) };
 }
 
 function semverRef(range: string, refs: RemoteRef[]): { name: string; label: string } | undefined {

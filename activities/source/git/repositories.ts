@@ -1,21 +1,22 @@
-// Git repositories over HTTP(S): which commit a remote is at, and its objects in a kept store (one directory per object
-// and URL) that is fetched incrementally, fetched anew when it is damaged or overgrown, and never checked out.
+// Git repositories over HTTP(S) and SSH: which commit a remote is at, and its objects in a kept store (one directory per
+// object and URL) that is fetched incrementally, fetched anew when it is damaged or overgrown, and never checked out.
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NamespacedName } from '../../../k8s/object.ts';
 import { failure, messageOf } from '../../errors.ts';
 import type { GitCredentials } from './credentials.ts';
-import { createGitHttp, type GitHttp } from './http-transport.ts';
+import type { LargePackOptions } from './git-binary.ts';
 import { isDamagedStore, isOvergrown, type ObjectStore, openObjectStore } from './object-store.ts';
 import { describeMissingRef, prefixesOf, type RefPlan, type SelectedCommit, selectCommit } from './ref-selection.ts';
 import { displayUrl, GitServerError, remoteFailure } from './remote-error.ts';
 import { withStoreLock } from './store-lock.ts';
+import { type GitTransport, openTransport } from './transport.ts';
 import { type Advertisement, discover, type FetchPackRequest, fetchPack, listRefs } from './upload-pack.ts';
 
 /** A remote for one operation. */
 export interface GitRemote {
-  /** `http(s)://…` without credentials. */
+  /** `http(s)://…` without credentials, or `ssh://user@…`. */
   url: string;
   credentials: GitCredentials;
   /** spec.timeout: the longest time for a listing or a fetch. */
@@ -24,7 +25,7 @@ export interface GitRemote {
   signal: AbortSignal;
 }
 
-export interface GitRepositoriesOptions {
+export interface GitRepositoriesOptions extends LargePackOptions {
   /** Where the kept stores are. */
   directory: string;
   /** Largest pack stream of one fetch. @default 1 GiB */
@@ -42,15 +43,19 @@ export interface GitRepositories {
    * when the kept one turns out to be damaged. `remote` is asked for only when something must be fetched.
    */
   withCommit<T>(owner: NamespacedName, source: CommitSource, work: (objects: ObjectStore) => Promise<T>): Promise<T>;
-  /** Deletes the kept stores of an object, except that of `keepUrl`. */
-  remove(owner: NamespacedName, keepUrl?: string): Promise<void>;
+  /** Deletes the kept stores of an object, except those of these URLs or store keys. */
+  remove(owner: NamespacedName, ...kept: string[]): Promise<void>;
 }
 
 /** Where a commit is to be had. */
 export interface CommitSource {
   commit: string;
+  /** The tag object that is needed as well, to check its signature. */
+  tag?: string;
   plan: RefPlan;
   url: string;
+  /** What tells its kept store from the object's others. @default the URL */
+  storeKey?: string;
   signal: AbortSignal;
   remote(): Promise<GitRemote>;
 }
@@ -67,11 +72,11 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
   /** Runs requests against the server; a remembered advertisement that leads to an error is asked for again once. */
   async function withServer<T>(
     remote: GitRemote,
-    http: GitHttp,
+    transport: GitTransport,
     signal: AbortSignal,
     work: (server: Advertisement) => Promise<T>,
   ): Promise<T> {
-    const known = advertisements.get(remote.url);
+    const known = transport.isStateless ? advertisements.get(remote.url) : undefined;
     if (known && Date.now() - known.sinceMs < advertisementMaxAgeMs) {
       try {
         return await work(known.server);
@@ -80,13 +85,13 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
         if (signal.aborted || error instanceof GitServerError) throw error;
       }
     }
-    const server = await discover(http, remote.url, signal);
+    const server = await discover(transport, signal);
     if (server.capabilities.has('object-format=sha256')) {
       throw new Error(
         'the repository uses SHA-256 object ids, which are not supported yet by this version of Continuo',
       );
     }
-    if (server.version === 2) {
+    if (server.version === 2 && transport.isStateless) {
       if (advertisements.size >= maxAdvertisements) advertisements.clear();
       advertisements.set(remote.url, { server, sinceMs: Date.now() });
     }
@@ -98,13 +103,12 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
     // A commit that is named needs no listing.
     const named = plan.kind === 'commit' ? selectCommit(plan, []) : undefined;
     if (named) return named;
-    return await bounded(remote, `listing the refs of ${url}`, async (signal) => {
-      const http = createGitHttp(remote.url, remote.credentials);
-      return await withServer(remote, http, signal, async (server) => {
-        const refs = await listRefs(http, server, prefixesOf(plan), signal);
+    return await bounded(remote, `listing the refs of ${url}`, async (signal, transport) => {
+      return await withServer(remote, transport, signal, async (server) => {
+        const refs = await listRefs(transport, server, prefixesOf(plan), signal);
         const selected = selectOrExplain(plan, refs);
         if (selected) return selected;
-        const all = await listRefs(http, server, [], signal);
+        const all = await listRefs(transport, server, [], signal);
         throw missingRef(url, plan, all);
       });
     });
@@ -113,23 +117,23 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
   async function fetchCommit(store: ObjectStore, source: CommitSource): Promise<void> {
     const remote = await source.remote();
     const url = displayUrl(remote.url);
-    const { commit, plan } = source;
-    await bounded(remote, `fetching ${url}`, async (signal) => {
-      const http = createGitHttp(remote.url, remote.credentials);
+    const { commit, plan, tag } = source;
+    await bounded(remote, `fetching ${url}`, async (signal, transport) => {
       if (isOvergrown(store.state)) await store.drop();
-      await withServer(remote, http, signal, async (server) => {
+      await withServer(remote, transport, signal, async (server) => {
         const isShallow = canFetchShallow(server);
         const { head } = store.state;
-        const request: FetchPackRequest = { wants: [commit], haves: head ? [head] : [], shallows: [] };
+        const wants = tag ? [commit, tag] : [commit];
+        const request: FetchPackRequest = { wants, haves: head ? [head] : [], shallows: [] };
         if (head && store.state.isShallow) request.shallows = [head];
         if (isShallow) request.depth = 1;
         try {
-          await store.addPack(fetchPack(http, server, request, signal), maxRepositoryBytes);
+          await store.addPack(fetchPack(transport, server, request, signal), maxRepositoryBytes);
           await store.keep(commit, isShallow);
         } catch (error) {
           // Some servers give out only what a ref points to: then the commit is in the history of one of them.
           if (!(error instanceof GitServerError) || plan.kind !== 'commit') throw error;
-          await fetchHistory(store, http, server, plan, signal);
+          await fetchHistory(store, transport, server, plan, signal);
           if (!(await store.hasCommit(commit))) {
             const where = plan.ref ? `ref "${plan.ref}"` : 'any branch';
             throw failure(
@@ -145,18 +149,18 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
   /** All of the history of the branch that spec.ref names beside a commit, or of every branch. */
   async function fetchHistory(
     store: ObjectStore,
-    http: GitHttp,
+    transport: GitTransport,
     server: Advertisement,
     plan: RefPlan & { kind: 'commit' },
     signal: AbortSignal,
   ): Promise<void> {
-    const refs = await listRefs(http, server, [plan.ref ?? 'refs/heads/'], signal);
+    const refs = await listRefs(transport, server, [plan.ref ?? 'refs/heads/'], signal);
     const fitting = refs.filter((ref) => plan.ref === undefined || ref.name === plan.ref);
     const wants = [...new Set(fitting.map((ref) => ref.peeledOid ?? ref.oid))];
     const [head] = wants;
     if (head === undefined) throw new Error(plan.ref ? `ref "${plan.ref}" was not found` : 'there is no branch');
     await store.drop();
-    await store.addPack(fetchPack(http, server, { wants, haves: [], shallows: [] }, signal), maxRepositoryBytes);
+    await store.addPack(fetchPack(transport, server, { wants, haves: [], shallows: [] }, signal), maxRepositoryBytes);
     await store.keep(head, false);
   }
 
@@ -165,13 +169,13 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
     source: CommitSource,
     work: (objects: ObjectStore) => Promise<T>,
   ): Promise<T> {
-    const name = storeName(owner, source.url);
+    const name = storeName(owner, source.storeKey ?? source.url);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     return await withStoreLock(join(directory, `${name}.lock`), source.signal, async () => {
-      const store = await openObjectStore(join(directory, name));
+      const store = await openObjectStore(join(directory, name), options);
       for (let attempt = 1; ; attempt++) {
         try {
-          if (!(await store.hasCommit(source.commit))) await fetchCommit(store, source);
+          if (!(await hasAll(store, source))) await fetchCommit(store, source);
           return await work(store);
         } catch (error) {
           source.signal.throwIfAborted();
@@ -183,16 +187,18 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
             `the copy of ${displayUrl(source.url)} is damaged, also after it was fetched anew: ${messageOf(error)}`,
             { cause: error },
           );
+        } finally {
+          store.close();
         }
       }
     });
   }
 
-  async function remove(owner: NamespacedName, keepUrl?: string): Promise<void> {
-    const kept = keepUrl === undefined ? undefined : storeName(owner, keepUrl);
+  async function remove(owner: NamespacedName, ...keys: string[]): Promise<void> {
+    const kept = keys.map((key) => storeName(owner, key));
     const names = await readdir(directory).catch(() => []);
     for (const name of names) {
-      if (!name.startsWith(storePrefix(owner)) || (kept !== undefined && name.startsWith(kept))) continue;
+      if (!name.startsWith(storePrefix(owner)) || kept.some((prefix) => name.startsWith(prefix))) continue;
       await rm(join(directory, name), { recursive: true, force: true });
     }
   }
@@ -205,8 +211,13 @@ function storePrefix(owner: NamespacedName): string {
   return `${owner.namespace}_${owner.name}_`;
 }
 
-function storeName(owner: NamespacedName, url: string): string {
-  return storePrefix(owner) + createHash('sha256').update(url).digest('hex').slice(0, 16);
+function storeName(owner: NamespacedName, key: string): string {
+  return storePrefix(owner) + createHash('sha256').update(key).digest('hex').slice(0, 16);
+}
+
+async function hasAll(store: ObjectStore, { commit, tag }: CommitSource): Promise<boolean> {
+  if (!(await store.hasCommit(commit))) return false;
+  return tag === undefined || (await store.hasTag(tag));
 }
 
 function canFetchShallow(server: Advertisement): boolean {
@@ -231,11 +242,16 @@ function missingRef(url: string, plan: RefPlan, refs: Parameters<typeof selectCo
 }
 
 /** Runs a network operation within the remote's timeout and turns what it throws into a failure. */
-async function bounded<T>(remote: GitRemote, operation: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+async function bounded<T>(
+  remote: GitRemote,
+  operation: string,
+  work: (signal: AbortSignal, transport: GitTransport) => Promise<T>,
+): Promise<T> {
   remote.signal.throwIfAborted();
+  const transport = openTransport(remote.url, remote.credentials);
   const timeout = AbortSignal.timeout(remote.timeoutMs);
   try {
-    return await work(AbortSignal.any([remote.signal, timeout]));
+    return await work(AbortSignal.any([remote.signal, timeout]), transport);
   } catch (error) {
     remote.signal.throwIfAborted();
     if (timeout.aborted) {
@@ -245,5 +261,7 @@ async function bounded<T>(remote: GitRemote, operation: string, work: (signal: A
     if (error instanceof Error && error.name === 'ApplicationFailure') throw error;
     if (isDamagedStore(error)) throw error;
     throw remoteFailure(operation, error);
+  } finally {
+    transport.close();
   }
 }

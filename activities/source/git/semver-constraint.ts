@@ -1,14 +1,22 @@
 // Version ranges as Flux users write them (Masterminds grammar), on the `semver` package: terms separated by commas or
-// spaces must all hold, `||` separates alternatives, `!=` exists, and a prerelease matches a term only if that term
-// names a prerelease itself (`>=1.0.0-0`), whatever its version.
+// spaces must all hold, `||` separates alternatives, `!=` exists, and a prerelease matches an alternative only if one of
+// its terms names a prerelease itself (`>=1.0.0-0`), whatever its version (Masterminds 3.4 and later).
 import { compareBuild, parse, Range, type SemVer } from 'semver';
 
 type Term = (version: SemVer) => boolean;
 
 /** A compiled range. Throws an `Error` that quotes a range which cannot be understood. */
 export function compileConstraint(range: string): (version: SemVer) => boolean {
-  const alternatives = range.split('||').map((part) => splitTerms(part).map((term) => compileTerm(term, range)));
-  return (version) => alternatives.some((terms) => terms.every((term) => term(version)));
+  const alternatives = range.split('||').map((part) => {
+    const terms = splitTerms(part);
+    const allowsPrerelease = terms.some((term) => /\d-[0-9A-Za-z]/.test(term));
+    return { allowsPrerelease, terms: terms.map((term) => compileTerm(term, range)) };
+  });
+  return (version) =>
+    alternatives.some(
+      ({ allowsPrerelease, terms }) =>
+        (allowsPrerelease || version.prerelease.length === 0) && terms.every((term) => term(version)),
+    );
 }
 
 /** `>= 1.0, <2` → [`>=1.0`, `<2`]; `1.2 - 1.4` is one term. */
@@ -24,19 +32,21 @@ function splitTerms(part: string): string[] {
 }
 
 function compileTerm(term: string, range: string): Term {
-  const normal = term.replace(/^=>/, '>=').replace(/^=</, '<=').replace(/^~>/, '~');
+  const normal = padded(term.replace(/^=>/, '>=').replace(/^=</, '<=').replace(/^~>/, '~'));
   const isNegated = normal.startsWith('!=');
-  const namesPrerelease = /\d-[0-9A-Za-z]/.test(normal);
   let inner: Range;
   try {
     inner = new Range(isNegated ? normal.slice(2) : normal, { includePrerelease: true });
   } catch {
     throw new Error(`"${range}" is not a version range (at "${term}")`);
   }
-  return (version) => {
-    if (version.prerelease.length > 0 && !namesPrerelease) return false;
-    return inner.test(version) !== isNegated;
-  };
+  return (version) => inner.test(version) !== isNegated;
+}
+
+/** `<2` and `>=2` compare with 2.0.0, of which a prerelease is less; the `semver` package would take 2.0.0-0. */
+function padded(term: string): string {
+  const [, operator, major, minor] = /^(<|>=)v?(\d+)(\.\d+)?$/.exec(term) ?? [];
+  return major === undefined ? term : `${operator}${major}${minor ?? '.0'}.0`;
 }
 
 /**

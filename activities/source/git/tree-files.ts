@@ -4,7 +4,9 @@ import type { ArchiveFile } from '../../artifact/artifact.ts';
 import { failure } from '../../errors.ts';
 import type { ByteCache } from './byte-cache.ts';
 import type { ObjectStore, TreeEntry } from './object-store.ts';
+import type { MountedTrees } from './submodule-trees.ts';
 import { compileIgnoreRules, ignoreFileName } from '../ignore.ts';
+import { mergeFiles } from './include-artifacts.ts';
 
 /** What goes into the artifact. */
 export interface TreeSelection {
@@ -12,21 +14,28 @@ export interface TreeSelection {
   ignore?: string;
   /** spec.sparseCheckout; empty takes all. */
   sparseCheckout?: string[];
+  /** Files from elsewhere (spec.include); the ignore rules are for them as well. */
+  included?: readonly ArchiveFile[];
+  /** The trees of submodules that were fetched. */
+  submodules?: MountedTrees;
   /** Most files of the whole tree. @default 100000 */
   maxFiles?: number;
 }
 
 interface TreeFile {
+  reader: CachedReader;
   path: string;
   oid: string;
   isExecutable: boolean;
 }
 
 const defaultMaxFiles = 100_000;
+const maxPathLength = 4096;
 const maxIgnoreFileBytes = 1024 * 1024;
 
 /**
- * The files of a tree that go into the artifact. Symbolic links and submodules are left out (contract 1.0). Blobs and
+ * The files of a tree that go into the artifact. Symbolic links, and submodules that were not fetched, are left out
+ * (contract 1.0). Blobs and
  * trees that the cache holds are not read again. Fails with GitOperationFailed for a sparse directory that is not in the
  * tree, SourceIgnoreError for an ignore file that is too large, ArchiveOperationFailed for too many files.
  */
@@ -39,28 +48,45 @@ export async function filesOfTree(
   const reader = createCachedReader(objects, cache);
   const maxFiles = selection.maxFiles ?? defaultMaxFiles;
   const wanted = (selection.sparseCheckout ?? []).map(normalDirectory);
-  for (const directory of wanted) await requireDirectory(reader, tree, directory);
+  const mounted = (path: string) => {
+    const mount = selection.submodules?.get(path);
+    return mount && { reader: createCachedReader(mount.objects, cache), oid: mount.tree };
+  };
+  for (const directory of wanted) await requireDirectory({ reader, oid: tree }, directory, mounted);
   const files: TreeFile[] = [];
+  let directoryCount = 0;
 
-  async function walk(oid: string, prefix: string): Promise<void> {
+  async function walk({ reader, oid }: Place, prefix: string): Promise<void> {
+    // A tree in which the same tree stands again and again has more directories than anybody could go through.
+    if (++directoryCount > maxFiles || prefix.length > maxPathLength) throw tooManyFiles(maxFiles);
     for (const entry of await reader.tree(oid)) {
       const path = prefix + entry.name;
-      if (entry.type === 'tree') {
-        if (isWanted(`${path}/`, wanted)) await walk(entry.oid, `${path}/`);
+      const inside = entry.type === 'tree' ? { reader, oid: entry.oid } : entry.type === 'commit' && mounted(path);
+      if (inside) {
+        if (isWanted(`${path}/`, wanted)) await walk(inside, `${path}/`);
       } else if (isRegular(entry) && isInside(path, wanted)) {
-        if (files.length >= maxFiles) {
-          throw failure('ArchiveOperationFailed', `the commit has more than the ${maxFiles} files allowed`);
-        }
-        files.push({ path, oid: entry.oid, isExecutable: entry.mode.endsWith('755') });
+        if (files.length >= maxFiles) throw tooManyFiles(maxFiles);
+        files.push({ reader, path, oid: entry.oid, isExecutable: entry.mode.endsWith('755') });
       }
     }
   }
-  await walk(tree, '');
+  await walk({ reader, oid: tree }, '');
+
+  const own = files.map(
+    ({ reader: from, path, oid, isExecutable }): ArchiveFile => ({
+      path,
+      isExecutable,
+      contentId: oid,
+      content: () => from.blob(oid),
+    }),
+  );
+  const all = mergeFiles(own, selection.included ?? []);
+  if (all.length > maxFiles) throw tooManyFiles(maxFiles);
 
   const ignoreFiles = [];
-  for (const file of files) {
+  for (const file of all) {
     if (file.path !== ignoreFileName && !file.path.endsWith(`/${ignoreFileName}`)) continue;
-    const content = await reader.blob(file.oid);
+    const content = await file.content();
     if (content.byteLength > maxIgnoreFileBytes) {
       throw failure('SourceIgnoreError', `"${file.path}" has more than the ${maxIgnoreFileBytes} bytes allowed`);
     }
@@ -68,9 +94,11 @@ export async function filesOfTree(
     ignoreFiles.push({ directory, text: Buffer.from(content).toString('utf8') });
   }
   const rules = compileIgnoreRules(ignoreFiles, selection.ignore);
-  return files
-    .filter((file) => !rules.isIgnored(file.path))
-    .map(({ path, oid, isExecutable }) => ({ path, isExecutable, content: () => reader.blob(oid) }));
+  return all.filter((file) => !rules.isIgnored(file.path));
+}
+
+function tooManyFiles(maxFiles: number): Error {
+  return failure('ArchiveOperationFailed', `the commit has more than the ${maxFiles} files and directories allowed`);
 }
 
 function isRegular(entry: TreeEntry): boolean {
@@ -91,16 +119,30 @@ function isWanted(path: string, wanted: string[]): boolean {
   return isInside(path, wanted) || wanted.some((directory) => directory.startsWith(path));
 }
 
-async function requireDirectory(reader: CachedReader, tree: string, directory: string): Promise<void> {
-  let oid = tree;
+async function requireDirectory(
+  root: Place,
+  directory: string,
+  mounted: (path: string) => Place | undefined,
+): Promise<void> {
+  let place = root;
+  let path = '';
   for (const name of directory.split('/').filter(Boolean)) {
-    const entry = (await reader.tree(oid)).find((candidate) => candidate.name === name && candidate.type === 'tree');
-    if (!entry) {
-      const path = directory.slice(0, -1);
-      throw failure('GitOperationFailed', `directory "${path}" of spec.sparseCheckout is not in the commit`);
+    path += path ? `/${name}` : name;
+    const entry = (await place.reader.tree(place.oid)).find((candidate) => candidate.name === name);
+    const next =
+      entry?.type === 'tree' ? { reader: place.reader, oid: entry.oid } : entry?.type === 'commit' && mounted(path);
+    if (!next) {
+      const wanted = directory.slice(0, -1);
+      throw failure('GitOperationFailed', `directory "${wanted}" of spec.sparseCheckout is not in the commit`);
     }
-    oid = entry.oid;
+    place = next;
   }
+}
+
+/** A tree, and who reads it. */
+interface Place {
+  reader: CachedReader;
+  oid: string;
 }
 
 type CachedReader = ReturnType<typeof createCachedReader>;

@@ -1,9 +1,9 @@
-// The client's side of `git-upload-pack` over smart HTTP: list refs, fetch a pack. Protocol 2 where the server speaks
+// The client's side of `git-upload-pack` over any transport: list refs, fetch a pack. Protocol 2 where the server speaks
 // it, else protocol 1. Streams the pack, so memory does not grow with it.
-import type { GitHttp, GitHttpResponse } from './http-transport.ts';
-import { delimiterPacket, flushPacket, packetLine, readPackets, textOf, type Packet } from './pkt-line.ts';
+import { delimiterPacket, flushPacket, packetLine, textOf, type Packet } from './pkt-line.ts';
 import type { RemoteRef } from './ref-selection.ts';
 import { GitServerError } from './remote-error.ts';
+import type { GitTransport } from './transport.ts';
 
 /** What the server said of itself. */
 export interface Advertisement {
@@ -26,37 +26,22 @@ export interface FetchPackRequest {
   depth?: number;
 }
 
-const service = 'git-upload-pack';
 const agent = 'agent=continuo';
 /** Refs are ~100 bytes each: a listing beyond this is not one that we can use. */
 const maxListingBytes = 128 * 1024 * 1024;
 
 /** Asks the server for its capabilities (protocol 1: and its refs). Throws for what is no smart Git server. */
-export async function discover(http: GitHttp, url: string, signal: AbortSignal): Promise<Advertisement> {
-  const response = await http({
-    method: 'GET',
-    url: `${url}/info/refs?service=${service}`,
-    headers: { 'git-protocol': 'version=2', accept: `application/x-${service}-advertisement, */*` },
-    signal,
-  });
-  if (!response.contentType.startsWith(`application/x-${service}-advertisement`)) {
-    await drain(response);
-    throw new Error(
-      `the server does not answer as a Git server: expected content type "application/x-${service}-advertisement", ` +
-        `got "${response.contentType.slice(0, 80)}"; check spec.url`,
-    );
-  }
-  const suffix = `/info/refs?service=${service}`;
-  const base = response.url.endsWith(suffix) ? response.url.slice(0, -suffix.length) : url;
+export async function discover(transport: GitTransport, signal: AbortSignal): Promise<Advertisement> {
+  const { url, packets } = await transport.advertise(signal);
   const lines: string[] = [];
-  for await (const packet of readPackets(limited(response.body))) {
+  for await (const packet of limited(packets)) {
     if (packet.type !== 'data') continue;
     const line = textOf(packet.data);
     throwServerError(line);
-    if (!line.startsWith('# service=')) lines.push(line);
+    lines.push(line);
   }
-  if (lines[0] === 'version 2') return { version: 2, capabilities: new Set(lines.slice(1)), url: base, refs: [] };
-  return parseFirstVersion(lines[0] === 'version 1' ? lines.slice(1) : lines, base);
+  if (lines[0] === 'version 2') return { version: 2, capabilities: new Set(lines.slice(1)), url, refs: [] };
+  return parseFirstVersion(lines[0] === 'version 1' ? lines.slice(1) : lines, url);
 }
 
 function parseFirstVersion(lines: string[], url: string): Advertisement {
@@ -74,7 +59,7 @@ function parseFirstVersion(lines: string[], url: string): Advertisement {
 
 /** Lists refs; with prefixes a server of protocol 2 leaves out all others. */
 export async function listRefs(
-  http: GitHttp,
+  transport: GitTransport,
   server: Advertisement,
   prefixes: string[],
   signal: AbortSignal,
@@ -90,9 +75,8 @@ export async function listRefs(
     ...prefixes.map((prefix) => packetLine(`ref-prefix ${prefix}`)),
     flushPacket,
   ]);
-  const response = await post(http, server, body, signal);
   const refs: RemoteRef[] = [];
-  for await (const packet of readPackets(limited(response.body))) {
+  for await (const packet of limited(await transport.exchange({ ...server, body }, signal))) {
     if (packet.type !== 'data') continue;
     const line = textOf(packet.data);
     throwServerError(line);
@@ -109,14 +93,13 @@ export async function listRefs(
  * server's words when it refuses, and an `Error` when the answer ends early.
  */
 export async function* fetchPack(
-  http: GitHttp,
+  transport: GitTransport,
   server: Advertisement,
   request: FetchPackRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const body = server.version === 2 ? fetchBody(request) : firstVersionBody(request, server.capabilities);
-  const response = await post(http, server, body, signal);
-  yield* readPack(readPackets(response.body));
+  yield* readPack(await transport.exchange({ ...server, body }, signal));
 }
 
 function fetchBody({ wants, haves, shallows, depth }: FetchPackRequest): Buffer {
@@ -174,20 +157,6 @@ async function* readPack(packets: AsyncIterable<Packet>): AsyncGenerator<Buffer>
   throw new Error('the answer ended before the pack was complete');
 }
 
-async function post(http: GitHttp, server: Advertisement, body: Buffer, signal: AbortSignal): Promise<GitHttpResponse> {
-  return await http({
-    method: 'POST',
-    url: `${server.url}/${service}`,
-    headers: {
-      'content-type': `application/x-${service}-request`,
-      accept: `application/x-${service}-result`,
-      ...(server.version === 2 ? { 'git-protocol': 'version=2' } : {}),
-    },
-    body,
-    signal,
-  });
-}
-
 function throwServerError(line: string): void {
   if (line.startsWith('ERR ')) throw new GitServerError(clean(line.slice(4)));
 }
@@ -198,19 +167,11 @@ function clean(text: string): string {
   return `"${line.slice(0, 300)}"`;
 }
 
-async function* limited(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* limited(packets: AsyncIterable<Packet>): AsyncGenerator<Packet> {
   let sizeBytes = 0;
-  for await (const chunk of body) {
-    sizeBytes += chunk.length;
+  for await (const packet of packets) {
+    sizeBytes += packet.type === 'data' ? packet.data.length : 4;
     if (sizeBytes > maxListingBytes) throw new Error(`the server lists more than ${maxListingBytes} bytes of refs`);
-    yield chunk;
-  }
-}
-
-async function drain(response: GitHttpResponse): Promise<void> {
-  let sizeBytes = 0;
-  for await (const chunk of response.body) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > 64 * 1024) return;
+    yield packet;
   }
 }

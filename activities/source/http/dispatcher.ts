@@ -23,7 +23,17 @@ const dispatchers = new Map<string, Dispatcher>();
 export function dispatcherFor(settings: ConnectionSettings): Dispatcher {
   const { tls = {}, proxy } = settings;
   const id = createHash('sha256')
-    .update(JSON.stringify([tls.ca, tls.certificate, tls.key, proxy?.address, proxy?.username, proxy?.password]))
+    .update(
+      JSON.stringify([
+        tls.ca,
+        tls.certificate,
+        tls.key,
+        tls.isUnverified,
+        proxy?.address,
+        proxy?.username,
+        proxy?.password,
+      ]),
+    )
     .digest('hex');
   const known = dispatchers.get(id);
   if (known) {
@@ -41,10 +51,11 @@ export function dispatcherFor(settings: ConnectionSettings): Dispatcher {
   return dispatcher;
 }
 
-function open({ ca, certificate, key }: TlsSettings, proxy: ProxySettings | undefined): Dispatcher {
+function open({ ca, certificate, key, isUnverified }: TlsSettings, proxy: ProxySettings | undefined): Dispatcher {
   const tls = {
     ...(ca ? { ca: [...rootCertificates, ca] } : {}),
     ...(certificate && key ? { cert: certificate, key } : {}),
+    ...(isUnverified ? { rejectUnauthorized: false } : {}),
   };
   const options = { keepAliveTimeout: 30_000, allowH2: false, headersTimeout: 0, bodyTimeout: 0 };
   if (!proxy) return new Agent({ ...options, connect: { ...tls, timeout: connectTimeoutMs } });

@@ -12,6 +12,8 @@ export interface TlsSettings {
   /** The client certificate, together with `key`. */
   certificate?: string;
   key?: string;
+  /** Any certificate of the server will do: only for `spec.insecure` of OCI registries. */
+  isUnverified?: boolean;
 }
 
 /** The text of one key of a Secret. */

@@ -1,0 +1,358 @@
+// The activities of a HelmRelease: its chart object, what is known of its release, the actions, and what a reconcile that
+// was ended leaves behind. They take and give names and digests; values and manifests never leave the worker.
+import { isDeepStrictEqual } from 'node:util';
+import { Context } from '@temporalio/activity';
+import type { HelmRelease } from '../../k8s/api/helm-release.ts';
+import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
+import { ClusterError } from '../../k8s/remote-clusters.ts';
+import type { ReleaseFacts } from '../../workflows/decisions/release-state.ts';
+import { stateOf } from '../../workflows/decisions/release-state.ts';
+import { failure, messageOf } from '../errors.ts';
+import { attemptAnnotation } from './api-gateway.ts';
+import { chartFieldManager, helmChartOf } from './chart-template.ts';
+import { configDigestOf } from './config-digest.ts';
+import { originLabelsOf } from './post-render.ts';
+import {
+  activityFailure,
+  mustFind,
+  namedReleaseOf,
+  type ReleaseDependencies,
+  type ReleaseTarget,
+  signalOf,
+  storageOf,
+  withTarget,
+} from './release-context.ts';
+import { areTestsIgnored, attemptOf, factsOf, movedFrom } from './release-facts.ts';
+import { objectsOf, placeObjects } from './release-objects.ts';
+import type { ReadRelease, ReleaseStorage } from './release-storage.ts';
+import type {
+  PreparedRelease,
+  PrepareReleaseInput,
+  ReleaseActionInput,
+  ReleaseActionResult,
+  SettleReleaseInput,
+} from './release-types.ts';
+import { runAction } from './run-action.ts';
+import { hiddenTextsOf } from './hidden-texts.ts';
+import { matchesSnapshot, previousSnapshot, snapshotOf, withSnapshot } from './snapshot.ts';
+import { composeValues } from './values.ts';
+
+export type ReleaseActivities = ReturnType<typeof createReleaseActivities>;
+
+const heartbeatMs = 2_000;
+
+export function createReleaseActivities(deps: ReleaseDependencies) {
+  /** At most one helm process for a release in this worker. */
+  const locks = createLocks();
+
+  async function prepare(input: PrepareReleaseInput): Promise<PreparedRelease> {
+    const object = await mustFind(deps, input.helmRelease, input.resourceVersion);
+    const values = await composeValues(object, deps.references);
+    const { cancellationSignal } = Context.current();
+    const loaded = await deps.charts.load({ kind: chartKindOf(object), artifact: input.artifact }, cancellationSignal);
+    const { name, version, appVersion, ociDigest } = loaded;
+    const attempt = attemptOf(object, { name, version, appVersion, ociDigest }, configDigestOf(values));
+    const release = namedReleaseOf(object);
+    return await withTarget(deps, object, async (target) => {
+      const signal = signalOf(target);
+      const storage = storageOf(target, release);
+      const stored = await storage.last(release.name, signal);
+      const known: ReleaseFacts = { ...factsOf(object, attempt, stored), rollbackTarget: 'missing' };
+      const state = stateOf(known);
+      if (state === 'Failed') {
+        const facts = { ...known, rollbackTarget: await rollbackTargetOf(object, storage, signal) };
+        return { release, attempt, facts };
+      }
+      const mode = object.spec.driftDetection?.mode;
+      if (state !== 'InSync' || !stored || (mode !== 'enabled' && mode !== 'warn')) {
+        return { release, attempt, facts: known };
+      }
+      const desired = await desiredObjects(stored, target);
+      const drifted = await deps.drift.detect({ object, target, release, desired, signal });
+      const facts = drifted.length > 0 ? { ...known, drift: { count: drifted.length, mode } } : known;
+      return { release, attempt, facts, isDriftDetected: true, drifted: drifted.slice(0, maxLines) };
+    });
+  }
+
+  async function act(input: ReleaseActionInput): Promise<ReleaseActionResult> {
+    const object = await mustFind(deps, input.helmRelease);
+    const { action } = input;
+    const old = action === 'uninstall' && !input.isRemediation ? movedFrom(object) : undefined;
+    const release = old ?? namedReleaseOf(object);
+    const { cancellationSignal } = Context.current();
+    const unlock = await locks.acquire(`${release.storageNamespace}/${release.name}`, cancellationSignal);
+    const timer = setInterval(() => Context.current().heartbeat(), heartbeatMs);
+    try {
+      const isRendering = action === 'install' || action === 'upgrade';
+      const values = isRendering ? await composeValues(object, deps.references) : undefined;
+      const { artifact } = input;
+      const chart =
+        isRendering && artifact
+          ? await deps.charts.load({ kind: chartKindOf(object), artifact }, cancellationSignal)
+          : undefined;
+      if (chart && chart.version !== input.attempt.chart.version) {
+        throw failure('ReconcileError', `the chart is version "${chart.version}" by now: it is prepared again`);
+      }
+      return await withTarget(deps, object, async (target) => {
+        const toVersion = action === 'rollback' ? rollbackVersionOf(object) : undefined;
+        const hidden = isRendering ? await hiddenTextsOf(object, deps.references) : undefined;
+        return await runAction({ deps, object, target, release, input, chart, values, hidden, toVersion });
+      });
+    } catch (error) {
+      throw activityFailure(error, 'ReconcileError');
+    } finally {
+      clearInterval(timer);
+      unlock();
+    }
+  }
+
+  return {
+    /** Applies the HelmChart of `spec.chart`, and deletes one that is wanted no more (contract 2.2, step 3). */
+    async reconcileChart({ helmRelease }: { helmRelease: NamespacedName }): Promise<{ message: string }> {
+      const object = await mustFind(deps, helmRelease);
+      const wanted = helmChartOf(object);
+      const place = wanted ? `${wanted.metadata.namespace}/${wanted.metadata.name}` : undefined;
+      const known = object.status?.helmChart;
+      if (known && known !== place) await deleteChart(deps, object, known);
+      if (wanted) deps.learn(await deps.home.apply(wanted, { fieldManager: chartFieldManager, force: true }));
+      if (known !== place) await deps.patchStatus(object, { helmChart: place });
+      return { message: `HelmChart '${place}' is not ready: it was applied a moment ago` };
+    },
+
+    /** Finds out what is to be done. Fails with ValuesError, ArtifactFailed, ChartMutateError, RESTClientError, StateError. */
+    async prepareRelease(input: PrepareReleaseInput): Promise<PreparedRelease> {
+      try {
+        return await prepare(input);
+      } catch (error) {
+        throw activityFailure(error, 'StateError');
+      }
+    },
+
+    installRelease: (input: ReleaseActionInput) => act(input),
+    upgradeRelease: (input: ReleaseActionInput) => act(input),
+    testRelease: (input: ReleaseActionInput) => act(input),
+    rollbackRelease: (input: ReleaseActionInput) => act(input),
+    uninstallRelease: (input: ReleaseActionInput) => act(input),
+
+    /** A release that was left pending becomes a failed one (contract 2.2, "Locked"). */
+    async unlockRelease(input: ReleaseActionInput): Promise<ReleaseActionResult> {
+      const startedMs = performance.now();
+      try {
+        const object = await mustFind(deps, input.helmRelease);
+        const release = namedReleaseOf(object);
+        return await withTarget(deps, object, async (target) => {
+          const storage = storageOf(target, release);
+          const read = await storage.last(release.name, signalOf(target));
+          const snapshot = read && (await unlock(object, storage, read));
+          const durationMs = Math.round(performance.now() - startedMs);
+          return { action: 'unlock', release, snapshot, timeoutMs: 0, durationMs };
+        });
+      } catch (error) {
+        throw activityFailure(error, 'ReconcileError');
+      }
+    },
+
+    /** Puts right what was changed in the cluster; no revision is made. */
+    async correctReleaseDrift(input: ReleaseActionInput): Promise<ReleaseActionResult> {
+      const startedMs = performance.now();
+      const object = await mustFind(deps, input.helmRelease);
+      const release = namedReleaseOf(object);
+      const timer = setInterval(() => Context.current().heartbeat(), heartbeatMs);
+      const common = { action: 'correct' as const, release, timeoutMs: 0 };
+      try {
+        const changed = await withTarget(deps, object, async (target) => {
+          const signal = signalOf(target);
+          const stored = await storageOf(target, release).last(release.name, signal);
+          if (!stored) return [];
+          const desired = await desiredObjects(stored, target);
+          return await deps.drift.correct({ object, target, release, desired, signal });
+        });
+        return {
+          ...common,
+          changed: changed.slice(0, maxLines),
+          durationMs: Math.round(performance.now() - startedMs),
+        };
+      } catch (error) {
+        if (Context.current().cancellationSignal.aborted) throw activityFailure(error, 'ReconcileError');
+        const durationMs = Math.round(performance.now() - startedMs);
+        return { ...common, failure: { message: messageOf(error) }, durationMs };
+      } finally {
+        clearInterval(timer);
+      }
+    },
+
+    /** The rollout of a revision failed: it is recorded as Helm itself would have done. */
+    async failRelease({ helmRelease, message, result }: SettleReleaseInput): Promise<ReleaseActionResult> {
+      if (!result?.snapshot) throw new Error('a rollout that failed has a revision');
+      const object = await mustFind(deps, helmRelease);
+      return await withTarget(deps, object, async (target) => await recordFailure(target, result, message));
+    },
+
+    /** A reconcile was ended by a newer one: what it has left is made a failed release, which the next goes over. */
+    async settleRelease({ helmRelease, message, result }: SettleReleaseInput): Promise<void> {
+      const object = await deps.helmRelease(helmRelease);
+      if (!object) return;
+      const release = result?.release ?? namedReleaseOf(object);
+      await withTarget(deps, object, async (target) => {
+        const isRollout = result?.snapshot !== undefined && result.mustWait === true && !result.failure;
+        const settled = isRollout ? await recordFailure(target, result, message) : undefined;
+        const storage = storageOf(target, release);
+        const read = settled ? undefined : await storage.last(release.name);
+        const isOurs = read?.annotations[attemptAnnotation] !== undefined;
+        const snapshot = settled?.snapshot ?? (read && isOurs ? await unlock(object, storage, read) : undefined);
+        if (!snapshot) return;
+        const others = settled?.others ?? [];
+        const history = [...others, snapshot].reduce(withSnapshot, object.status?.history ?? []);
+        if (!isDeepStrictEqual(history, object.status?.history)) await deps.patchStatus(object, { history });
+      });
+    },
+
+    /** Uninstalls the release of a deleted object, and deletes its HelmChart (contract 2.2, step 1, "uninstall on delete"). */
+    async finalizeRelease({ helmRelease }: { helmRelease: NamespacedName }): Promise<{ message: string }> {
+      const object = await deps.helmRelease(helmRelease);
+      if (!object || object.spec.suspend) return { message: 'nothing was uninstalled: the object is suspended' };
+      const { helmChart, storageNamespace } = object.status ?? {};
+      const message = storageNamespace ? await uninstall(object) : 'nothing was installed';
+      if (helmChart) await deleteChart(deps, object, helmChart);
+      return { message };
+    },
+  };
+
+  async function uninstall(object: HelmRelease): Promise<string> {
+    const { namespace = '', name } = object.metadata;
+    const release = movedFrom(object) ?? namedReleaseOf(object);
+    const timer = setInterval(() => Context.current().heartbeat(), heartbeatMs);
+    try {
+      const target = await deps.targetOf(object);
+      try {
+        const wrong = await target.accountError();
+        if (wrong) return `nothing was uninstalled: ${wrong}`;
+        const records = await storageOf(target, release).list(release.name, signalOf(target));
+        if (records.length === 0) return 'no release is in the storage';
+        const generation = object.metadata.generation ?? 1;
+        const none = { failures: 0, installFailures: 0, upgradeFailures: 0 };
+        const attempt = { generation, chart: { name: '', version: '' }, configDigest: '', ...none };
+        const input = { helmRelease: { namespace, name }, generation, action: 'uninstall' as const, attempt };
+        const result = await runAction({ deps, object, target, release, input });
+        if (result.failure) throw failure('UninstallFailed', result.failure.message);
+        return `uninstalled release ${release.namespace}/${release.name}`;
+      } finally {
+        target.release();
+      }
+    } catch (error) {
+      // The object must not hang for ever on a cluster or an account that may never come back.
+      if (error instanceof ClusterError && !error.isAway) return `nothing was uninstalled: ${error.message}`;
+      throw activityFailure(error, 'UninstallFailed');
+    } finally {
+      clearInterval(timer);
+    }
+  }
+}
+
+const maxLines = 20;
+
+function chartKindOf({ spec }: HelmRelease): string {
+  return spec.chartRef?.kind ?? 'HelmChart';
+}
+
+/** The last revision that was good before the one that failed. */
+function rollbackVersionOf(object: HelmRelease): number | undefined {
+  return previousSnapshot(object.status?.history ?? [], areTestsIgnored(object))?.version;
+}
+
+async function rollbackTargetOf(
+  object: HelmRelease,
+  storage: ReleaseStorage,
+  signal: AbortSignal,
+): Promise<ReleaseFacts['rollbackTarget']> {
+  const previous = previousSnapshot(object.status?.history ?? [], areTestsIgnored(object));
+  if (!previous) return 'missing';
+  const read = await storage.read(previous.name, previous.version, signal);
+  return read && matchesSnapshot(previous, read.release) ? 'intact' : 'corrupt';
+}
+
+async function desiredObjects({ release }: ReadRelease, target: ReleaseTarget): Promise<KubeObject[]> {
+  return await placeObjects(objectsOf(release.manifest ?? ''), release.namespace, target.client);
+}
+
+/** Makes the newest revision a failed one, and gives back to the one before what the action took from it. */
+async function recordFailure(
+  target: ReleaseTarget,
+  result: ReleaseActionResult,
+  message: string,
+): Promise<ReleaseActionResult> {
+  const { release, snapshot, deployedBefore, others = [] } = result;
+  const storage = storageOf(target, release);
+  const failed = { ...result, failure: { message }, mustWait: false };
+  const read = snapshot && (await storage.read(release.name, snapshot.version));
+  if (!snapshot || !read) return failed;
+  const { action, ociDigest } = snapshot;
+  const description = `Release "${release.name}" failed: ${message}`.slice(0, maxDescription);
+  const written = read.release.info.status === 'failed' ? read : await storage.setStatus(read, 'failed', description);
+  const before = deployedBefore === undefined ? undefined : await storage.read(release.name, deployedBefore);
+  const restored =
+    before?.release.info.status === 'superseded' && result.action === 'upgrade'
+      ? await storage.setStatus(before, 'deployed', before.release.info.description ?? '')
+      : undefined;
+  const known = restored && others.find(({ version }) => version === restored.version);
+  return {
+    ...failed,
+    snapshot: snapshotOf(written.release, { action, ociDigest }),
+    others: [
+      ...others.filter((one) => one !== known),
+      ...(restored
+        ? [
+            snapshotOf(restored.release, {
+              action: known?.action,
+              ociDigest: known?.ociDigest,
+              testHooks: known?.testHooks,
+            }),
+          ]
+        : []),
+    ],
+  };
+}
+
+const maxDescription = 4_000;
+
+/** Unlocks a release; a snapshot when it was made for this object, so that it counts as its own. */
+async function unlock(object: HelmRelease, storage: ReleaseStorage, read: ReadRelease) {
+  const { status } = read.release.info;
+  const action = /^pending-(.+)$/.exec(status)?.[1];
+  const unlocked =
+    status === 'uninstalling'
+      ? await storage.setStatus(read, 'failed', `Release unlocked from stale '${status}' state`)
+      : await storage.unlock(read);
+  const known = object.status?.history?.find(({ version }) => version === read.version);
+  const isOurs = known !== undefined || read.annotations[attemptAnnotation] !== undefined;
+  if (!isOurs || unlocked.release.info.status !== 'failed') return undefined;
+  return snapshotOf(unlocked.release, { action: known?.action ?? action, ociDigest: known?.ociDigest });
+}
+
+async function deleteChart(deps: ReleaseDependencies, object: HelmRelease, place: string): Promise<void> {
+  const [namespace = '', name = ''] = place.split('/');
+  const ref = { group: 'source.toolkit.fluxcd.io', version: 'v1', kind: 'HelmChart', namespace, name };
+  const live = await deps.home.get(ref, { metadataOnly: true });
+  const isOurs = Object.entries(originLabelsOf(object)).every(([key, value]) => live?.metadata.labels?.[key] === value);
+  if (live && isOurs) await deps.home.delete(ref, { propagationPolicy: 'Background', uid: live.metadata.uid });
+}
+
+function createLocks() {
+  const held = new Map<string, Promise<void>>();
+  return {
+    async acquire(key: string, signal: AbortSignal): Promise<() => void> {
+      for (;;) {
+        const other = held.get(key);
+        if (!other) break;
+        await other;
+        signal.throwIfAborted();
+      }
+      const { promise, resolve } = Promise.withResolvers<void>();
+      held.set(key, promise);
+      return () => {
+        held.delete(key);
+        resolve();
+      };
+    },
+  };
+}

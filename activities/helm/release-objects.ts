@@ -1,0 +1,62 @@
+// The objects of a release: what its manifest, and the CRDs of its chart, hold.
+import { parseAllDocuments } from 'yaml';
+import type { KubeClient } from '../../k8s/client.ts';
+import { type InventoryEntry, inventoryEntryOf, type KubeObject, refOf, subjectOf } from '../../k8s/object.ts';
+
+/** The objects in a stream of YAML. Throws an `Error` for what is no object. */
+export function objectsOf(manifest: string): KubeObject[] {
+  const objects: KubeObject[] = [];
+  for (const document of parseAllDocuments(manifest, { maxAliasCount: 1_000, version: '1.1' } as object)) {
+    if (!('toJS' in document)) continue;
+    if (document.errors.length > 0) throw new Error(`a manifest is no YAML: ${document.errors[0]?.message}`);
+    const value: unknown = document.toJS();
+    if (value === null || value === undefined) continue;
+    objects.push(...flatten(value));
+  }
+  return objects;
+}
+
+function flatten(value: unknown): KubeObject[] {
+  const object = value as Partial<KubeObject> & { items?: unknown[] };
+  if (typeof object.kind !== 'string' || typeof object.apiVersion !== 'string') {
+    throw new Error('a manifest has no kind or no apiVersion');
+  }
+  if (object.kind.endsWith('List') && Array.isArray(object.items)) return object.items.flatMap(flatten);
+  if (!object.metadata?.name) throw new Error(`a ${object.kind} has no name`);
+  return [object as KubeObject];
+}
+
+/** The objects with the namespace that they get: their own, or that of the release; none for a cluster-scoped kind. */
+export async function placeObjects(
+  objects: readonly KubeObject[],
+  namespace: string,
+  client: Pick<KubeClient, 'resourceFor'>,
+): Promise<KubeObject[]> {
+  return await Promise.all(
+    objects.map(async (object) => {
+      const ref = refOf(object);
+      const resource = await client.resourceFor(ref.group, ref.version, ref.kind);
+      const { namespace: own, ...metadata } = object.metadata;
+      if (resource && !resource.namespaced) return { ...object, metadata };
+      return { ...object, metadata: { ...metadata, namespace: own ?? namespace } };
+    }),
+  );
+}
+
+/** An object of a release, with the version that it had after Helm's write, when that is known. */
+export interface ReleaseInventoryEntry extends InventoryEntry {
+  resourceVersion?: string;
+}
+
+/** The inventory of objects that were placed; `written` has versions by `Kind/namespace/name`. */
+export function inventoryOf(
+  objects: readonly KubeObject[],
+  written: ReadonlyMap<string, string> = new Map(),
+): ReleaseInventoryEntry[] {
+  const entries = objects.map((object) => {
+    const ref = refOf(object);
+    const resourceVersion = written.get(subjectOf(ref));
+    return { ...inventoryEntryOf(ref), ...(resourceVersion ? { resourceVersion } : {}) };
+  });
+  return [...new Map(entries.map((entry) => [entry.id, entry])).values()];
+}

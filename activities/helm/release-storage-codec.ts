@@ -1,0 +1,103 @@
+// The form in which Helm keeps a release in a Secret: JSON, gzip, base64, and base64 once more for the Secret itself
+// (contract 2.2, "names").
+import { gunzipSync, gzipSync } from 'node:zlib';
+
+/** A release as Helm writes it; only what is read here is named, and everything else passes through unharmed. */
+export interface StoredRelease {
+  name: string;
+  namespace: string;
+  version: number;
+  info: ReleaseInfo;
+  chart?: { metadata?: ChartMetadata; [field: string]: unknown };
+  config?: Record<string, unknown>;
+  /** The rendered objects without hooks, as a stream of YAML. */
+  manifest?: string;
+  hooks?: ReleaseHook[];
+  /** Unset: `csa`. */
+  apply_method?: string;
+  [field: string]: unknown;
+}
+
+/** Names that Helm gives to the states of a release. */
+export type ReleaseStatus =
+  | 'unknown'
+  | 'deployed'
+  | 'uninstalled'
+  | 'superseded'
+  | 'failed'
+  | 'uninstalling'
+  | 'pending-install'
+  | 'pending-upgrade'
+  | 'pending-rollback';
+
+export interface ReleaseInfo {
+  /** Times as RFC 3339, with up to nine digits of a second. */
+  first_deployed?: string;
+  last_deployed?: string;
+  deleted?: string;
+  description?: string;
+  status: ReleaseStatus;
+  rollback_revision?: number;
+  notes?: string;
+  [field: string]: unknown;
+}
+
+export interface ReleaseHook {
+  name?: string;
+  kind?: string;
+  path?: string;
+  manifest?: string;
+  /** `pre-install`, `post-upgrade`, `test` … */
+  events?: string[];
+  last_run?: { started_at?: string; completed_at?: string; phase: string };
+  weight?: number;
+  delete_policies?: string[];
+  output_log_policies?: string[];
+}
+
+/** `Chart.yaml` of the chart. */
+export interface ChartMetadata {
+  name?: string;
+  version?: string;
+  appVersion?: string;
+  [field: string]: unknown;
+}
+
+const maxDecodedBytes = 64 * 1024 * 1024;
+
+/** Decodes the field `release` of a Secret. Throws an `Error` that says what is wrong and quotes nothing. */
+export function decodeRelease(data: string): StoredRelease {
+  const inner = Buffer.from(Buffer.from(data, 'base64').toString('latin1'), 'base64');
+  const isZipped = inner[0] === 0x1f && inner[1] === 0x8b;
+  let text: string;
+  try {
+    text = (isZipped ? gunzipSync(inner, { maxOutputLength: maxDecodedBytes }) : inner).toString('utf8');
+  } catch (error) {
+    throw new Error(`the stored release cannot be unpacked (${(error as NodeJS.ErrnoException).code ?? 'damaged'})`);
+  }
+  let release: unknown;
+  try {
+    release = JSON.parse(text);
+  } catch {
+    throw new Error('the stored release is no JSON');
+  }
+  if (!isRelease(release)) throw new Error('the stored release has no name, version or info');
+  return release;
+}
+
+/** The inverse of {@link decodeRelease}. */
+export function encodeRelease(release: StoredRelease): string {
+  const zipped = gzipSync(JSON.stringify(release), { level: 9 });
+  return Buffer.from(zipped.toString('base64'), 'latin1').toString('base64');
+}
+
+function isRelease(value: unknown): value is StoredRelease {
+  if (typeof value !== 'object' || value === null) return false;
+  const { name, version, info } = value as Partial<StoredRelease>;
+  return typeof name === 'string' && typeof version === 'number' && typeof info?.status === 'string';
+}
+
+/** True for a state that a process of helm which did not end well has left behind. */
+export function isPending(status: string): boolean {
+  return status === 'pending-install' || status === 'pending-upgrade' || status === 'pending-rollback';
+}

@@ -1,0 +1,98 @@
+// What the activities of a release take and give. All of it enters histories: names, digests, numbers, never a value.
+import type { HelmSnapshot } from '../../k8s/api/helm-release.ts';
+import type { NamespacedName } from '../../k8s/object.ts';
+import type { ReleaseAction, ReleaseFacts } from '../../workflows/decisions/release-state.ts';
+import type { ArtifactRef } from '../observe/observation.ts';
+
+/** The chart as the release records it. */
+export interface ChartSummary {
+  name: string;
+  /** With the digest of its artifact as build metadata where the contract wants it. */
+  version: string;
+  appVersion?: string;
+  /** Digest of the OCI artifact that it came in, for `lastAttemptedRevisionDigest`. */
+  ociDigest?: string;
+}
+
+/** What a reconcile tries to put in place. */
+export interface Attempt {
+  generation: number;
+  chart: ChartSummary;
+  configDigest: string;
+  /** Failures that count; 0 after a change of chart, values or spec, and after a reset. */
+  failures: number;
+  installFailures: number;
+  upgradeFailures: number;
+  /** Values of `forceAt` and `resetAt` that this attempt answers. */
+  forceAt?: string;
+  resetAt?: string;
+  postRenderersDigest?: string;
+  commonMetadataDigest?: string;
+}
+
+export interface PrepareReleaseInput {
+  helmRelease: NamespacedName;
+  generation: number;
+  artifact: ArtifactRef;
+  /** The version of the object that the last report wrote, for a worker whose memory is behind. */
+  resourceVersion?: string;
+}
+
+export interface PreparedRelease {
+  release: NamedRelease;
+  attempt: Attempt;
+  facts: ReleaseFacts;
+  /** Drift was looked for. */
+  isDriftDetected?: boolean;
+  /** `Kind/ns/name: path, …` of what was changed in the cluster. */
+  drifted?: string[];
+}
+
+/** A release by its name, and where it is. */
+export interface NamedRelease {
+  name: string;
+  namespace: string;
+  storageNamespace: string;
+}
+
+export interface ReleaseActionInput {
+  helmRelease: NamespacedName;
+  generation: number;
+  action: ReleaseAction;
+  /** An uninstall that undoes a failed attempt. */
+  isRemediation?: boolean;
+  artifact?: ArtifactRef;
+  attempt: Attempt;
+}
+
+/** How an action ended. A failure of Helm is a result: it is counted, told and acted upon. */
+export interface ReleaseActionResult {
+  action: ReleaseAction;
+  release: NamedRelease;
+  isRemediation?: boolean;
+  failure?: { message: string; logTail?: string[] };
+  /** The revision that the action made or changed; unset when it left none. */
+  snapshot?: HelmSnapshot;
+  /** Older revisions that the status tells of, as they are now: an action supersedes them. */
+  others?: HelmSnapshot[];
+  /** The revision that was deployed before, which an action that fails leaves deployed. */
+  deployedBefore?: number;
+  /** Where the list of the release's objects is. */
+  inventoryKey?: string;
+  /** True when readiness has still to be waited for. */
+  mustWait?: boolean;
+  timeoutMs: number;
+  durationMs: number;
+  /** The revision that a rollback went back to. */
+  toVersion?: number;
+  /** What a correction of drift has changed. */
+  changed?: string[];
+}
+
+export interface SettleReleaseInput {
+  helmRelease: NamespacedName;
+  /** Why the newest revision is not to count as deployed. */
+  message: string;
+  /** The revision concerned; unset: whatever was left pending. */
+  result?: ReleaseActionResult;
+}

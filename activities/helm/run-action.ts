@@ -1,0 +1,301 @@
+// Runs one Helm action and says what came of it. What an attempt has stored bears its name, so that the same attempt on
+// another worker takes up what the first has done: a revision that is final is the result, one that is pending is removed
+// and made again under the same number.
+import { Context } from '@temporalio/activity';
+import type { HelmRelease, HelmSnapshot } from '../../k8s/api/helm-release.ts';
+import { parseDuration } from '../../k8s/duration.ts';
+import { messageOf } from '../errors.ts';
+import type { ReleaseAction } from '../../workflows/decisions/release-state.ts';
+import { attemptAnnotation } from './api-gateway.ts';
+import { type LoadedChart } from './chart-file.ts';
+import {
+  type ApplyMethod,
+  type HelmWait,
+  installArgs,
+  rollbackArgs,
+  testArgs,
+  timeoutOf,
+  uninstallArgs,
+  upgradeArgs,
+} from './command.ts';
+import { applyChartCrds, chartCrdsOf } from './crds.ts';
+import { releaseSecretName } from './names.ts';
+import { createPostRender, originLabelsOf } from './post-render.ts';
+import { attemptName, type ReleaseDependencies, type ReleaseTarget, signalOf, storageOf } from './release-context.ts';
+import { inventoryOf, objectsOf, placeObjects } from './release-objects.ts';
+import { isPending, type ReadRelease, type ReleaseRecord, type ReleaseStorage } from './release-storage.ts';
+import type { NamedRelease, ReleaseActionInput, ReleaseActionResult } from './release-types.ts';
+import { snapshotOf, testHooksOf } from './snapshot.ts';
+import type { Values } from './values-map.ts';
+
+/** What an action works with. */
+export interface ActionContext {
+  deps: ReleaseDependencies;
+  object: HelmRelease;
+  target: ReleaseTarget;
+  release: NamedRelease;
+  input: ReleaseActionInput;
+  chart?: LoadedChart;
+  values?: Values;
+  /** Texts out of Secrets, which no message may hold. */
+  hidden?: string[];
+  /** Of a rollback. */
+  toVersion?: number;
+}
+
+/** Helm's own time-outs are for each step; this ends a process that hangs. */
+const longestRunMs = 55 * 60_000;
+const cancelGraceMs = 300;
+
+/** Runs an action of the helm command; one that fails is a result. Rejects when it was cancelled, or cannot be run. */
+export async function runAction(context: ActionContext): Promise<ReleaseActionResult> {
+  const { target, release, input, object } = context;
+  const { action, isRemediation } = input;
+  const startedMs = performance.now();
+  const signal = signalOf(target);
+  const storage = storageOf(target, release);
+  const attempt = attemptName();
+  const timeoutMs = parseDuration(timeoutOf(specOf(object, action), object.spec));
+  const { toVersion } = context;
+  const common = {
+    action,
+    release,
+    timeoutMs,
+    ...(isRemediation ? { isRemediation } : {}),
+    ...(toVersion === undefined ? {} : { toVersion }),
+  };
+
+  const before = await storage.list(release.name, signal);
+  const makesRevision = action === 'install' || action === 'upgrade' || action === 'rollback';
+  const own = makesRevision && before[0]?.annotations[attemptAnnotation] === attempt ? before[0] : undefined;
+  const deployedBefore = before.find(
+    ({ status, version }) => status === 'deployed' && version !== own?.version,
+  )?.version;
+  let failure: ReleaseActionResult['failure'];
+  let written: HelmOutcome['written'];
+  const wait = waitOf(context, await newestOf(storage, release, action, signal));
+  if (own && isPending(own.status)) await removeRevision(context, own, signal);
+  if (!own || isPending(own.status)) {
+    const left = own ? before.slice(1) : before;
+    ({ failure, written } = await runHelm(context, { attempt, wait, newest: left[0], storage, signal }));
+  }
+  const durationMs = Math.round(performance.now() - startedMs);
+  if (action === 'uninstall') return { ...common, failure, snapshot: uninstalledSnapshot(object, failure), durationMs };
+
+  const newest = await storage.last(release.name, signal);
+  const isMade = newest && (!makesRevision || newest.annotations[attemptAnnotation] === attempt);
+  if (!newest || !isMade) return { ...common, failure, durationMs };
+  // Helm has recorded it as failed and the worker died before it could say so.
+  if (!failure && newest.release.info.status === 'failed') failure = { message: newest.release.info.description ?? '' };
+  const areTestsOn = action === 'test';
+  const [known] = object.status?.history ?? [];
+  const snapshot = snapshotOf(newest.release, {
+    action: areTestsOn ? known?.action : action,
+    ociDigest: areTestsOn || action === 'rollback' ? ociDigestOf(context, newest) : input.attempt.chart.ociDigest,
+    ...(areTestsOn ? { testHooks: testHooksOf(newest.release, object.spec.test?.filters) } : {}),
+  });
+  if (areTestsOn) return { ...common, failure, snapshot, durationMs };
+  const others = await changedSnapshots(context, storage, newest, signal);
+  return {
+    ...common,
+    failure,
+    snapshot,
+    ...(others.length > 0 ? { others } : {}),
+    ...(deployedBefore === undefined ? {} : { deployedBefore }),
+    inventoryKey: await writeInventory(context, newest, written),
+    mustWait: wait === 'hookOnly' && !isWaitDisabled(object, action),
+    durationMs,
+  };
+}
+
+interface HelmCall {
+  attempt: string;
+  wait: HelmWait;
+  newest: ReleaseRecord | undefined;
+  storage: ReleaseStorage;
+  signal: AbortSignal;
+}
+
+interface HelmOutcome {
+  failure?: ReleaseActionResult['failure'];
+  written?: ReadonlyMap<string, string>;
+}
+
+async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutcome> {
+  const { deps, object, target, release, chart, values } = context;
+  const { attempt, storage, signal } = call;
+  try {
+    await applyCrds(context, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { failure: { message: messageOf(error) } };
+  }
+  const gateway = await deps.gateway.open({ client: target.client, ...release, attempt });
+  signal.addEventListener('abort', gateway.close, { once: true });
+  const beat = Context.current();
+  try {
+    const { error, log } = await deps.helm.run({
+      args: await argsOf(context, call),
+      server: gateway.server,
+      namespace: release.namespace,
+      chart: chart?.path,
+      values,
+      postRender: createPostRender(object, { kustomize: deps.kustomize, temporaryDirectory: deps.temporaryDirectory }),
+      timeoutMs: longestRunMs,
+      signal,
+      graceMs: cancelGraceMs,
+      heartbeat: () => beat.heartbeat(),
+      hidden: context.hidden,
+    });
+    const { written } = gateway;
+    return error === undefined ? { written } : { written, failure: { message: error, logTail: log.slice(-10) } };
+  } catch (error) {
+    if (signal.aborted) await leaveUnlocked(context, storage, attempt);
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', gateway.close);
+    gateway.close();
+  }
+}
+
+/** An action that was ended leaves a release that the next upgrade goes over without being unlocked. */
+async function leaveUnlocked({ release }: ActionContext, storage: ReleaseStorage, attempt: string): Promise<void> {
+  const newest = await storage.last(release.name).catch(() => undefined);
+  if (!newest || newest.annotations[attemptAnnotation] !== attempt || !isPending(newest.release.info.status)) return;
+  await storage
+    .setStatus(newest, 'failed', `Release "${release.name}" failed: the action was cancelled`)
+    .catch(() => undefined); // the next reconcile unlocks it
+}
+
+async function applyCrds({ object, target, input, chart, values }: ActionContext, signal: AbortSignal): Promise<void> {
+  if (!chart || (input.action !== 'install' && input.action !== 'upgrade')) return;
+  const { crds } = chartCrdsOf(chart, values ?? {});
+  const policy = input.action === 'install' ? object.spec.install?.crds : object.spec.upgrade?.crds;
+  await applyChartCrds(target.client, crds, { policy, labels: originLabelsOf(object), signal });
+}
+
+async function argsOf(context: ActionContext, { wait, storage, signal, newest }: HelmCall): Promise<string[]> {
+  const { object, release, input, toVersion } = context;
+  const { spec } = object;
+  const names = { releaseName: release.name, ...release };
+  const methodOf = async (version: number | undefined): Promise<ApplyMethod> => {
+    const read = version === undefined ? undefined : await storage.read(release.name, version, signal);
+    return read?.release.apply_method === 'ssa' ? 'ssa' : 'csa';
+  };
+  switch (input.action) {
+    case 'install':
+      return installArgs({ spec, names, wait });
+    case 'upgrade':
+      return upgradeArgs({ spec, names, wait, lastApplyMethod: await methodOf(newest?.version) });
+    case 'rollback':
+      return rollbackArgs({ spec, names, wait, lastApplyMethod: await methodOf(toVersion), version: toVersion ?? 0 });
+    case 'uninstall':
+      return uninstallArgs({ spec, names, wait });
+    default:
+      return testArgs({ spec, names, wait });
+  }
+}
+
+/** Readiness is awaited outside of helm, unless hooks of the release have to run after it. */
+function waitOf({ object, input, chart }: ActionContext, newest: ReadRelease | undefined): HelmWait {
+  const { action } = input;
+  if (action === 'test' || isWaitDisabled(object, action)) return 'hookOnly';
+  if (action === 'uninstall') return 'watcher';
+  const hooks = newest?.release.hooks ?? [];
+  const hasPostHooks =
+    action === 'rollback'
+      ? hooks.some(({ events }) => events?.includes('post-rollback'))
+      : (chart?.hasPostHooks ?? false);
+  return hasPostHooks && !specOf(object, action)?.disableHooks ? 'watcher' : 'hookOnly';
+}
+
+async function newestOf(
+  storage: ReleaseStorage,
+  release: NamedRelease,
+  action: ReleaseAction,
+  signal: AbortSignal,
+): Promise<ReadRelease | undefined> {
+  return action === 'rollback' ? await storage.last(release.name, signal) : undefined;
+}
+
+/** Removes what an attempt that died has left pending, so that its number is free. */
+async function removeRevision({ target, release }: ActionContext, own: ReleaseRecord, signal: AbortSignal) {
+  const name = releaseSecretName(release.name, own.version);
+  const ref = { group: '', version: 'v1', kind: 'Secret', namespace: release.storageNamespace, name };
+  await target.client.delete(ref, { signal });
+}
+
+/** Snapshots of older revisions whose state the action has changed. */
+async function changedSnapshots(
+  { object, release }: ActionContext,
+  storage: ReleaseStorage,
+  newest: ReadRelease,
+  signal: AbortSignal,
+): Promise<HelmSnapshot[]> {
+  const records = await storage.list(release.name, signal);
+  const changed: HelmSnapshot[] = [];
+  for (const known of object.status?.history ?? []) {
+    const record = records.find(({ version }) => version === known.version);
+    if (!record || record.version === newest.version || record.status === known.status) continue;
+    const read = await storage.read(release.name, record.version, signal);
+    const { action, ociDigest, testHooks } = known;
+    if (read) changed.push(snapshotOf(read.release, { action, ociDigest, testHooks }));
+  }
+  return changed;
+}
+
+async function writeInventory(
+  context: ActionContext,
+  { release }: ReadRelease,
+  written: HelmOutcome['written'],
+): Promise<string> {
+  const { deps, object, target, chart, values } = context;
+  const rendered = objectsOf(release.manifest ?? '');
+  const crds = chart ? chartCrdsOf(chart, values ?? {}).crds : [];
+  const placed = await placeObjects([...rendered, ...crds], release.namespace, target.client);
+  const { namespace = '', name } = object.metadata;
+  return await deps.writeInventory({ namespace, name }, inventoryOf(placed, written));
+}
+
+/** The digest that the snapshot of the same chart has. */
+function ociDigestOf({ object }: ActionContext, { release }: ReadRelease): string | undefined {
+  const version = release.chart?.metadata?.version;
+  return object.status?.history?.find(({ chartVersion }) => chartVersion === version)?.ociDigest;
+}
+
+function uninstalledSnapshot(
+  { status }: HelmRelease,
+  failure: ReleaseActionResult['failure'],
+): HelmSnapshot | undefined {
+  const [newest] = status?.history ?? [];
+  if (!newest) return undefined;
+  if (failure) return newest;
+  return { ...newest, status: 'uninstalled', deleted: `${new Date().toISOString().slice(0, 19)}Z` };
+}
+
+interface ActionSpec {
+  timeout?: string;
+  disableWait?: boolean;
+  disableHooks?: boolean;
+}
+
+function specOf({ spec }: HelmRelease, action: ReleaseAction): ActionSpec | undefined {
+  switch (action) {
+    case 'install':
+      return spec.install;
+    case 'upgrade':
+      return spec.upgrade;
+    case 'rollback':
+      return spec.rollback;
+    case 'uninstall':
+      return spec.uninstall;
+    case 'test':
+      return spec.test;
+    default:
+      return undefined;
+  }
+}
+
+function isWaitDisabled(object: HelmRelease, action: ReleaseAction): boolean {
+  return specOf(object, action)?.disableWait === true;
+}

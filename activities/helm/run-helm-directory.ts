@@ -1,0 +1,129 @@
+// The private directory of one helm process: its kubeconfig, values, chart and plugin. Only this user may read it, and
+// what a worker that was killed has left is removed when the next one starts.
+import { copyFile, link, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { processFiles } from './command.ts';
+import { postRenderPlugin, postRenderScript } from './run-helm-scripts.ts';
+import type { Values } from './values-map.ts';
+
+export interface ProcessDirectoryInput {
+  /** Base URL of the API server, or of the worker's way to it. */
+  server: string;
+  namespace: string;
+  /** Path of the packaged chart; it is linked, and never written to. */
+  chart?: string;
+  values?: Values;
+}
+
+export interface ProcessDirectory {
+  path: string;
+  /** Everything that helm keeps somewhere by default is in the directory, and nothing else is in its environment. */
+  environment: Readonly<Record<string, string>>;
+  remove(): Promise<void>;
+}
+
+const prefix = 'helm';
+/** Longer than any action lasts: what another machine made and is older than this is nobody's any more. */
+const abandonedAfterMs = 6 * 60 * 60_000;
+const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Makes the directory below `root`, with mode 0700. */
+export async function createProcessDirectory(root: string, input: ProcessDirectoryInput): Promise<ProcessDirectory> {
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const path = await mkdtemp(join(root, `${prefix}.${hostname()}.${process.pid}.`));
+  const remove = (): Promise<void> => rm(path, { recursive: true, force: true, maxRetries: 3 });
+  try {
+    const plugin = join(path, 'plugins', processFiles.postRenderer);
+    await mkdir(plugin, { recursive: true, mode: 0o700 });
+    await writePrivate(join(path, 'kubeconfig'), kubeconfigOf(input));
+    await writePrivate(join(path, processFiles.values), writeValuesJson(input.values ?? {}));
+    await writePrivate(join(plugin, 'plugin.yaml'), postRenderPlugin);
+    await writePrivate(join(plugin, 'post-render.sh'), postRenderScript);
+    if (input.chart) await linkOrCopy(input.chart, join(path, processFiles.chart));
+    return { path, environment: environmentOf(path, input.namespace), remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+/** Removes what processes of workers that are gone have left below `root`, for a worker that starts. */
+export async function removeAbandonedDirectories(root: string, nowMs = Date.now()): Promise<void> {
+  for (const name of await readdir(root).catch(() => [])) {
+    const [, host, pid] = /^helm\.(.+)\.(\d+)\.[^.]+$/.exec(name) ?? [];
+    if (host === undefined) continue;
+    const info = await stat(join(root, name)).catch(() => undefined);
+    if (!info) continue;
+    const isOld = nowMs - info.mtimeMs > abandonedAfterMs;
+    // In a container every start may have the same pid: what has ours was made by the one before.
+    const isGone = host === hostname() && (Number(pid) === process.pid || !isAlive(Number(pid)));
+    if (isOld || isGone) await rm(join(root, name), { recursive: true, force: true });
+  }
+}
+
+/** Values as JSON, which is YAML too. Helm reads every number as a double, so that a bigint may be one. */
+export function writeValuesJson(values: Values): string {
+  return JSON.stringify(values, (_key, value: unknown) => (typeof value === 'bigint' ? Number(value) : value));
+}
+
+function kubeconfigOf({ server, namespace }: ProcessDirectoryInput): string {
+  const name = 'release';
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name, cluster: { server } }],
+    users: [{ name, user: {} }],
+    contexts: [{ name, context: { cluster: name, user: name, namespace } }],
+    'current-context': name,
+  });
+}
+
+function environmentOf(path: string, namespace: string): Record<string, string> {
+  return {
+    PATH: searchPath,
+    HOME: path,
+    TMPDIR: path,
+    LANG: 'C.UTF-8',
+    TZ: 'UTC',
+    NO_COLOR: '1',
+    KUBECONFIG: join(path, 'kubeconfig'),
+    KUBECACHEDIR: join(path, 'cache', 'kube'),
+    HELM_NAMESPACE: namespace,
+    HELM_DRIVER: 'secret',
+    HELM_PLUGINS: join(path, 'plugins'),
+    HELM_CACHE_HOME: join(path, 'cache'),
+    HELM_CONFIG_HOME: join(path, 'config'),
+    HELM_DATA_HOME: join(path, 'data'),
+    // Flux's defaults for its own client (contract 7).
+    HELM_QPS: '50',
+    HELM_BURST_LIMIT: '300',
+    // A process lives for half a second: collecting its garbage costs more than the memory is worth.
+    GOGC: '400',
+    GOMEMLIMIT: '256MiB',
+    GOMAXPROCS: '2',
+  };
+}
+
+async function writePrivate(path: string, content: string): Promise<void> {
+  await writeFile(path, content, { mode: 0o600, flag: 'wx' });
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    // Another file system, one without hard links, or a file that has too many.
+    if (!['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    await copyFile(from, to);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}

@@ -1,0 +1,71 @@
+// Observe a HelmRelease: the object, its chart, what it depends on. Reads memory only; no request is sent.
+import { createHash } from 'node:crypto';
+import type { HelmRelease } from '../../k8s/api/helm-release.ts';
+import type { ReferencedKind, WatchedReferences } from '../../k8s/referenced-objects.ts';
+import { chartSourceOf, chartSourceRefOf } from './chart-source.ts';
+import { dependencyExpressionError } from './dependencies.ts';
+import type { HelmReleaseObservation } from './observation.ts';
+import { absent, createLook, observationOf, type ObserveDependencies, type ObserveInput } from './observe-activities.ts';
+import { teardownOf, waitingOf } from './waiting.ts';
+
+export interface ObserveReleaseDependencies extends ObserveDependencies {
+  references: Pick<WatchedReferences, 'catchUp' | 'cacheOf'>;
+  /** Why `spec.healthCheckExprs` do not compile, '' when they do. */
+  releaseExpressionError(object: HelmRelease): string;
+  /** True when the HelmChart of `spec.chart` is as wanted, as far as memory knows, and no other is left. */
+  isChartAsWanted(object: HelmRelease): boolean;
+  /** True when memory proves that the release of this artifact and these inputs is in place, tested and not drifted. */
+  isReleaseSettled(object: HelmRelease, artifactDigest: string): Promise<boolean>;
+}
+
+export type ObserveReleaseActivities = ReturnType<typeof createObserveReleaseActivities>;
+
+export function createObserveReleaseActivities(deps: ObserveReleaseDependencies) {
+  const look = createLook(deps);
+
+  /** Versions of the referenced objects that memory holds; the others are read when the release is prepared. */
+  const inputsOf = ({ metadata, spec }: HelmRelease): string | undefined => {
+    const versions = (spec.valuesFrom ?? []).flatMap(({ kind, name }) => {
+      const cache = deps.references.cacheOf(kind as ReferencedKind);
+      const found = cache.isSynced ? cache.get(metadata.namespace ?? '', name) : undefined;
+      return found ? [`${kind}/${name} ${found.metadata.uid} ${found.metadata.resourceVersion}`] : [];
+    });
+    if (versions.length === 0) return undefined;
+    return createHash('sha256').update(versions.join('\n')).digest('hex').slice(0, 16);
+  };
+
+  return {
+    async observeHelmRelease(input: ObserveInput): Promise<HelmReleaseObservation> {
+      const object = (await look('HelmRelease', input)) as HelmRelease | undefined;
+      if (!object) return absent;
+      const { spec, status } = object;
+      const common: HelmReleaseObservation = observationOf(object, spec.interval);
+      if (common.isDeleting) return { ...common, ...teardownOf(object, deps.objects) };
+      if (common.isSuspended) return common;
+      for (const { type, resourceVersion } of input.wakes) {
+        if (type === 'artifact' && resourceVersion)
+          await deps.objects.catchUp(chartSourceRefOf(object).kind, resourceVersion);
+      }
+      const expressionError = deps.releaseExpressionError(object) || dependencyExpressionError(object);
+      if (expressionError) {
+        const message = `Reconciliation failed terminally due to configuration error: ${expressionError}`;
+        return { ...common, obstacle: { reason: 'InvalidCELExpression', message } };
+      }
+      const mustChangeChart = !deps.isChartAsWanted(object);
+      const seen = { ...common, inputs: inputsOf(object), ...(mustChangeChart ? { mustChangeChart } : {}) };
+      const source = await chartSourceOf(object, deps);
+      // Step 5 before step 6: what is waited for needs no chart yet.
+      const waiting = await waitingOf(object, 'reason' in source ? { revision: '' } : source, deps);
+      if (waiting) return { ...seen, ...waiting };
+      if ('reason' in source) return { ...seen, obstacle: source };
+      const known = { ...seen, artifact: source, revision: source.revision };
+      if (mustChangeChart) return known;
+      return {
+        ...known,
+        // What is deployed of it is in the status; a settled release is at the revision of its source.
+        appliedRevision: status?.lastAttemptedRevision,
+        isSettled: await deps.isReleaseSettled(object, source.digest),
+      };
+    },
+  };
+}

@@ -1,0 +1,69 @@
+// What went wrong with a bucket, in words that say what to do (contract 1.0, source reason catalogue).
+import { failure, messageOf, type Reason } from '../../errors.ts';
+import { describeRemoteError } from '../git/remote-error.ts';
+import { type BucketStorage, ObjectChanged, StorageRefusal } from './bucket-storage.ts';
+
+/** The storage's words for credentials that it does not take. */
+const wrongCredentials = new Set([
+  ...['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'ExpiredToken', 'InvalidToken', 'RequestTimeTooSkewed'],
+  'XAdminUserNotFound', // versitygw
+  ...['AuthenticationFailed', 'InvalidAuthenticationInfo', 'UNAUTHENTICATED'],
+]);
+const missingBucket = new Set(['NoSuchBucket', 'ContainerNotFound']);
+
+interface Explanation {
+  reason: Reason;
+  /** After the server's own words. */
+  advice: string;
+}
+
+/** The failure of an operation such as `listing`; what is a failure already stays as it is. */
+export function bucketFailure(
+  operation: string,
+  storage: Pick<BucketStorage, 'name'>,
+  error: unknown,
+  hasCredentials: boolean,
+): Error {
+  if (error instanceof Error && ['ApplicationFailure', 'CancelledFailure', 'AbortError'].includes(error.name))
+    return error;
+  const subject = `${operation} ${storage.name} failed`;
+  if (error instanceof StorageRefusal) {
+    const { reason, advice } = explain(error, hasCredentials);
+    const code = error.code ?? `HTTP ${error.status}`;
+    return failure(reason, `${subject} (${code}): ${lowerFirst(messageOf(error))}${advice}`, { cause: error });
+  }
+  if (error instanceof ObjectChanged) {
+    return failure('BucketOperationFailed', `${subject}: ${error.message}, again and again`, { cause: error });
+  }
+  const text = `${subject} ${describeRemoteError(error)}`.replace(' : ', ': ');
+  return failure('BucketOperationFailed', text, { cause: error });
+}
+
+function explain({ status, code }: StorageRefusal, hasCredentials: boolean): Explanation {
+  if (missingBucket.has(code ?? '') || (status === 404 && !wrongCredentials.has(code ?? ''))) {
+    return { reason: 'BucketOperationFailed', advice: '; create the bucket, or correct spec.bucketName' };
+  }
+  if (code === 'AuthorizationHeaderMalformed') {
+    return { reason: 'BucketOperationFailed', advice: '; correct spec.region, or leave it out' };
+  }
+  if (status === 401 || wrongCredentials.has(code ?? '')) {
+    const advice = hasCredentials ? '; correct the Secret of spec.secretRef' : '; name a Secret in spec.secretRef';
+    return { reason: 'AuthenticationFailed', advice };
+  }
+  if (status === 403) {
+    const advice = hasCredentials
+      ? '; let these credentials list and read the bucket'
+      : '; name a Secret with credentials in spec.secretRef';
+    return { reason: 'BucketOperationFailed', advice };
+  }
+  if (status >= 300 && status < 400) {
+    const advice = '; redirects are not followed: correct spec.endpoint, or set spec.region';
+    return { reason: 'BucketOperationFailed', advice };
+  }
+  return { reason: 'BucketOperationFailed', advice: '' };
+}
+
+function lowerFirst(text: string): string {
+  const plain = text.replace(/\s+/g, ' ').replace(/[.\s]+$/, '');
+  return /^[A-Z][a-z]/.test(plain) ? `${plain[0]?.toLowerCase()}${plain.slice(1)}` : plain;
+}

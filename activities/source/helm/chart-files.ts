@@ -1,0 +1,79 @@
+// The files of a chart out of a packaged archive of unknown origin, within limits.
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { Parser } from 'tar';
+import { messageOf } from '../../errors.ts';
+
+/** Path below the chart's directory → content. */
+export type ChartFiles = Map<string, Uint8Array>;
+
+/** Helm's own limits, and contract 1.4. */
+export const maxChartBytes = 10 * 1024 * 1024;
+export const maxChartFileBytes = 5 * 1024 * 1024;
+const maxUnpackedBytes = 100 * 1024 * 1024;
+const maxFiles = 10_000;
+
+/**
+ * Unpacks a packaged chart in memory. Links and devices are passed over, as Helm does. Throws an `Error` for what is no
+ * tar.gz, over the limits, leaves its directory, or is not below exactly one directory.
+ */
+export async function readChartArchive(archive: Uint8Array): Promise<ChartFiles> {
+  if (archive.byteLength > maxChartBytes) throw new Error(`it is larger than the ${mebibytes(maxChartBytes)} allowed`);
+  const files = readTar(await unzip(archive));
+  if (files.size === 0) throw new Error('it has no files');
+  return files;
+}
+
+async function unzip(archive: Uint8Array): Promise<Buffer> {
+  try {
+    return await promisify(gunzip)(archive, { maxOutputLength: maxUnpackedBytes });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      throw new Error(`it unpacks to more than the ${mebibytes(maxUnpackedBytes)} allowed`, { cause: error });
+    }
+    throw new Error(`it is no tar.gz (${messageOf(error)})`, { cause: error });
+  }
+}
+
+function readTar(tarball: Buffer): ChartFiles {
+  const files: ChartFiles = new Map();
+  let problem: string | undefined;
+  const parser = new Parser({
+    strict: true,
+    onReadEntry(entry) {
+      const path = entry.path.replaceAll('\\', '/');
+      if (!['File', 'OldFile', 'ContiguousFile'].includes(entry.type)) return void entry.resume();
+      problem ??= problemOf(path, entry.size, files.size);
+      if (problem !== undefined) return void entry.resume();
+      const chunks: Buffer[] = [];
+      entry.on('data', (chunk: Buffer) => chunks.push(chunk));
+      entry.on('end', () => files.set(path.slice(path.indexOf('/') + 1), withoutByteOrderMark(Buffer.concat(chunks))));
+    },
+  });
+  parser.on('error', (error: unknown) => {
+    problem ??= `its tar stream is broken (${messageOf(error)})`;
+  });
+  parser.end(tarball);
+  if (problem !== undefined) throw new Error(problem);
+  return files;
+}
+
+function problemOf(path: string, sizeBytes: number, count: number): string | undefined {
+  const shown = `"${path.slice(0, 200).replaceAll('\0', String.raw`\0`)}"`;
+  const segments = path.split('/');
+  if (segments.length < 2) return `entry ${shown} is not below the directory of the chart`;
+  if (path.startsWith('/') || path.includes('\0') || /^[A-Za-z]:/.test(path) || segments.includes('..')) {
+    return `entry ${shown} leads out of the chart`;
+  }
+  if (segments.some((segment) => segment === '' || segment === '.')) return `entry ${shown} is no normal path`;
+  if (sizeBytes > maxChartFileBytes) return `file ${shown} is larger than the ${mebibytes(maxChartFileBytes)} allowed`;
+  return count >= maxFiles ? `it has more than the ${maxFiles} files allowed` : undefined;
+}
+
+export function withoutByteOrderMark(content: Buffer): Buffer {
+  return content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf ? content.subarray(3) : content;
+}
+
+function mebibytes(bytes: number): string {
+  return `${bytes / 1024 / 1024} MiB`;
+}

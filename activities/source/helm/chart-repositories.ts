@@ -1,0 +1,89 @@
+// The repository at an address, with the credentials of the HelmRepository that has it (contract 1.4).
+import type { HelmRepository } from '../../../k8s/api/helm-repository.ts';
+import type { Artifact } from '../../artifact/artifact.ts';
+import { failure, messageOf } from '../../errors.ts';
+import type { SecretData } from '../http/tls-secret.ts';
+import { registryAccessOf } from '../oci/registry-access.ts';
+import type { ChartRemote } from './chart-remote.ts';
+import type { ChartIndex } from './chart-index.ts';
+import type { IndexCache } from './index-cache.ts';
+import { downloadIndex } from './index-download.ts';
+import { createIndexedRemote } from './indexed-remote.ts';
+import { readIndexAside } from './index-reader.ts';
+import { createOciRemote } from './oci-remote.ts';
+import { openRepositoryAccess, type RepositoryAccess } from './repository-access.ts';
+import { normalizeRepositoryUrl } from './repository-url.ts';
+
+export interface ChartRepositoriesDeps {
+  indexes: IndexCache;
+  readSecret(namespace: string, name: string): Promise<SecretData>;
+  readPullSecrets(namespace: string, serviceAccount: string): Promise<string[] | undefined>;
+  /** All that there are in a namespace. */
+  helmRepositories(namespace: string): HelmRepository[];
+}
+
+export interface ChartRepositories {
+  /** The repository that a HelmRepository describes; one of type `default` by the index in its artifact. */
+  of(repository: HelmRepository): Promise<ChartRemote>;
+  /** The repository at an address: as a HelmRepository of the namespace describes it, or without credentials. */
+  at(url: string, namespace: string): Promise<ChartRemote>;
+}
+
+export function createChartRepositories(deps: ChartRepositoriesDeps): ChartRepositories {
+  async function open(repository: HelmRepository): Promise<ChartRemote> {
+    const { spec, metadata, status } = repository;
+    const namespace = metadata.namespace ?? '';
+    if (spec.url.startsWith('oci://')) return createOciRemote(await registryAccessOf(spec, namespace, deps));
+    const access = await openRepositoryAccess(deps.readSecret, namespace, spec);
+    const { artifact } = status ?? {};
+    if (artifact) return createIndexedRemote(access, (signal) => stored(artifact, metadata.name, signal));
+    let index: Promise<ChartIndex> | undefined;
+    return createIndexedRemote(access, async (signal) => await (index ??= downloaded(access, signal)));
+  }
+
+  async function stored(artifact: Artifact, name: string, signal: AbortSignal): Promise<ChartIndex> {
+    try {
+      return await deps.indexes.get(artifact, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      const message = `the index of HelmRepository '${name}' cannot be read: ${messageOf(error)}`;
+      throw failure('ReadOperationFailed', message, { cause: error });
+    }
+  }
+
+  return {
+    of: open,
+    async at(url, namespace) {
+      const wanted = normalizeRepositoryUrl(url);
+      const known = deps.helmRepositories(namespace).find(({ spec }) => isAt(spec.url, wanted));
+      return await open(known ?? anonymous(url, namespace));
+    },
+  };
+}
+
+async function downloaded(access: RepositoryAccess, signal: AbortSignal): Promise<ChartIndex> {
+  const { bytes, sourceName } = await downloadIndex(access, signal, 'ChartPullError');
+  try {
+    return await readIndexAside(bytes, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw failure('ChartPullError', `${sourceName} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function isAt(url: string, wanted: string): boolean {
+  try {
+    return normalizeRepositoryUrl(url) === wanted;
+  } catch {
+    return false;
+  }
+}
+
+function anonymous(url: string, namespace: string): HelmRepository {
+  return {
+    apiVersion: 'source.toolkit.fluxcd.io/v1',
+    kind: 'HelmRepository',
+    metadata: { namespace, name: '' },
+    spec: { url, provider: 'generic' },
+  };
+}

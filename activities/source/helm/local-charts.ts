@@ -1,0 +1,60 @@
+// Charts in the unpacked artifact of a GitRepository or a Bucket: a directory, or a packaged chart among the files.
+import { readFile, stat } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import type { UnpackedArtifact } from '../../artifact/artifact.ts';
+import {
+  type ChartFiles,
+  maxChartBytes,
+  maxChartFileBytes,
+  readChartArchive,
+  withoutByteOrderMark,
+} from './chart-files.ts';
+import { compileHelmIgnore, withoutIgnored } from './helm-ignore.ts';
+
+/** What `spec.chart` leads to. */
+export interface LocalChart {
+  files: ChartFiles;
+  /** The package itself; undefined for a directory. */
+  archive?: Uint8Array;
+}
+
+/** A path below the root of the source, whatever somebody has written; '' is the root itself. */
+export function pathInSource(...parts: string[]): string {
+  return posix.resolve('/', ...parts.map((part) => part.replace(/^\/+/, ''))).slice(1);
+}
+
+/** The chart at a path; undefined when nothing is there. Throws an `Error` for one over the limits. */
+export async function readLocalChart(source: UnpackedArtifact, path: string): Promise<LocalChart | undefined> {
+  if (path !== '' && source.files.has(path)) {
+    const archive = await readWithin(source, path, maxChartBytes);
+    return { archive, files: await readChartArchive(archive) };
+  }
+  const prefix = path === '' ? '' : `${path}/`;
+  const below = [...source.files.keys()]
+    .filter((file) => file.startsWith(prefix))
+    .map((file) => file.slice(prefix.length));
+  if (below.length === 0) return undefined;
+  const rules = below.includes('.helmignore') ? await readText(source, `${prefix}.helmignore`) : '';
+  const files: ChartFiles = new Map();
+  for (const file of withoutIgnored(below, compileHelmIgnore(rules)).sort()) {
+    const isPackage = /^charts\/[^/]+\.tgz$/.test(file);
+    const content = await readWithin(source, prefix + file, isPackage ? maxChartBytes : maxChartFileBytes);
+    files.set(file, withoutByteOrderMark(content));
+  }
+  return { files };
+}
+
+/** A file of the source; undefined when it is not there. Throws an `Error` when it is larger than 5 MiB. */
+export async function readSourceFile(source: UnpackedArtifact, path: string): Promise<Uint8Array | undefined> {
+  return source.files.has(path) ? await readWithin(source, path, maxChartFileBytes) : undefined;
+}
+
+async function readText(source: UnpackedArtifact, path: string): Promise<string> {
+  return (await readWithin(source, path, maxChartFileBytes)).toString('utf8');
+}
+
+async function readWithin({ directory }: UnpackedArtifact, path: string, maxBytes: number): Promise<Buffer> {
+  const { size } = await stat(join(directory, path));
+  if (size > maxBytes) throw new Error(`file "${path}" is larger than the ${maxBytes / 1024 / 1024} MiB allowed`);
+  return await readFile(join(directory, path));
+}

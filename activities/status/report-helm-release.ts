@@ -1,0 +1,178 @@
+// Reports of a HelmRelease: after every action, so that its counters outlive the worker, and at the end of a reconcile.
+import type { HelmRelease } from '../../k8s/api/helm-release.ts';
+import { formatDuration, parseDuration } from '../../k8s/duration.ts';
+import type { InventoryEntry } from '../../k8s/object.ts';
+import type { ReconciledRef } from '../../workflows/messages.ts';
+import type { ReconcileOutcome, StageFailure } from '../../workflows/reconciled-kind.ts';
+import { isReason, reasons } from '../errors.ts';
+import type { EventRecorder } from '../event/recorder.ts';
+import type { Attempt, NamedRelease, ReleaseActionResult } from '../helm/release-types.ts';
+import {
+  placeOf,
+  readyOf,
+  statusAfterAction,
+  statusAfterRelease,
+  statusAfterReleaseFailure,
+  verdictOf,
+} from './helm-release-status.ts';
+import { isoSeconds, type ObjectWriter } from './status-activities.ts';
+
+export interface HelmReportDependencies {
+  writer: ObjectWriter;
+  events: EventRecorder;
+  readInventory(key: string): Promise<InventoryEntry[]>;
+}
+
+interface ReportInput {
+  ref: ReconciledRef;
+  generation: number;
+  request?: string;
+  revision?: string;
+  startedAtMs: number;
+}
+
+const group = 'helm.toolkit.fluxcd.io';
+const component = 'helm-controller';
+const maxLogLines = 10;
+
+export type HelmReleaseReportActivities = ReturnType<typeof createHelmReleaseReport>;
+
+export function createHelmReleaseReport({ writer, events, readInventory }: HelmReportDependencies) {
+  const find = async (ref: ReconciledRef): Promise<HelmRelease | undefined> =>
+    (await writer.find('HelmRelease', ref)) as HelmRelease | undefined;
+
+  const tell = (object: HelmRelease, attempt: Attempt | undefined, event: EventText): void => {
+    const { chart, configDigest } = attempt ?? {};
+    const annotations = {
+      ...(chart ? { [`${group}/revision`]: chart.version } : {}),
+      ...(configDigest ? { [`${group}/token`]: configDigest } : {}),
+      ...(chart?.appVersion ? { [`${group}/app-version`]: chart.appVersion } : {}),
+      ...(chart?.ociDigest ? { [`${group}/oci-digest`]: chart.ociDigest } : {}),
+    };
+    events.record({ object, ...event, annotations, component });
+  };
+
+  /** What the store has lost is listed again by the next action. */
+  const inventoryIfKept = async (key: string | undefined): Promise<InventoryEntry[] | undefined> =>
+    key === undefined
+      ? undefined
+      : await readInventory(key).then(
+          (entries) => entries.map(({ id, v }) => ({ id, v })),
+          () => undefined,
+        );
+
+  return {
+    /** Gives the version of the object that has it all, for a worker whose memory is behind. */
+    async reportReleaseAction(
+      input: ReportInput & { attempt: Attempt; result: ReleaseActionResult },
+    ): Promise<{ resourceVersion?: string }> {
+      const object = await find(input.ref);
+      if (!object) return {};
+      const { attempt, result } = input;
+      const context = { generation: input.generation, now: isoSeconds(Date.now()) };
+      const inventory = await inventoryIfKept(result.inventoryKey);
+      await writer.writeStatus(object, statusAfterAction(object, context, attempt, result, inventory));
+      const event = eventOf(result, attempt);
+      if (event) tell(object, attempt, event);
+      return { resourceVersion: (await find(input.ref))?.metadata.resourceVersion };
+    },
+
+    async reportRelease(
+      input: ReportInput & {
+        attempt: Attempt;
+        release: NamedRelease;
+        /** Actions that were run. */
+        actions: string[];
+        drift?: { isDetected: boolean; lines: string[] };
+      },
+    ): Promise<ReconcileOutcome> {
+      const { attempt, drift, release } = input;
+      const object = await find(input.ref);
+      const outcome: ReconcileOutcome = {
+        isUnchanged: input.actions.length === 0,
+        reason: 'ReconciliationSucceeded',
+        message: `release ${release.namespace}/${release.name} is in sync with chart ${attempt.chart.name}@${attempt.chart.version}`,
+        revision: input.revision,
+        changes: Object.fromEntries(input.actions.map((action) => [action, 1])),
+      };
+      if (!object) return outcome;
+      const context = { generation: input.generation, request: input.request, now: isoSeconds(Date.now()) };
+      const version = object.status?.history?.[0]?.version ?? 0;
+      const place = `${placeOf(release, version)} with chart ${attempt.chart.name}@${attempt.chart.version}`;
+      const told = drift && {
+        isDetected: drift.isDetected,
+        message: drift.isDetected
+          ? `Cluster state of release ${place} has drifted from the desired state:\n${drift.lines.join('\n')}`
+          : `No drift detected for release ${place}`,
+      };
+      const before = object.status?.conditions?.find(({ type }) => type === 'Drifted');
+      const next = statusAfterRelease(object, context, attempt, told);
+      await writer.writeStatus(object, next);
+      if (told?.isDetected && before?.message !== told.message) {
+        tell(object, attempt, { type: 'Warning', reason: 'DriftDetected', message: told.message });
+      }
+      const ready = readyOf(object, next.conditions ?? []);
+      return ready ? { ...outcome, reason: ready.reason, message: ready.message } : outcome;
+    },
+
+    async reportReleaseFailure(
+      input: ReportInput & {
+        failed: StageFailure;
+        attempt?: Attempt;
+        /** An action's report has told it already. */
+        isTold?: boolean;
+        /** Only waited for, e.g. a chart that was asked for a moment ago: no event. */
+        isQuiet?: boolean;
+      },
+    ): Promise<{ isStalled: boolean }> {
+      const { failed, attempt, isTold = false } = input;
+      const object = await find(input.ref);
+      const isStalled = isReason(failed.reason) && reasons[failed.reason].retry === 'stall';
+      if (!object) return { isStalled };
+      const context = { generation: input.generation, request: input.request, now: isoSeconds(Date.now()) };
+      const { reason, message } = failed;
+      await writer.writeStatus(
+        object,
+        statusAfterReleaseFailure(object, context, { reason, message, isStalled, isTold, attempt }),
+      );
+      const isWaiting = isReason(reason) && reasons[reason].retry === 'wait';
+      if (!input.isQuiet && (!isTold || isStalled)) {
+        tell(object, attempt, { type: isWaiting ? 'Normal' : 'Warning', reason, message });
+      }
+      return { isStalled };
+    },
+  };
+}
+
+interface EventText {
+  type: 'Normal' | 'Warning';
+  reason: string;
+  message: string;
+}
+
+function eventOf(result: ReleaseActionResult, attempt: Attempt): EventText | undefined {
+  const { action, failure, changed = [] } = result;
+  if (action === 'correct') {
+    const reason = failure ? 'DriftCorrectionFailed' : 'DriftCorrected';
+    const place = `${result.release.namespace}/${result.release.name}`;
+    const message = failure
+      ? `Failed to correct the drift of release ${place}: ${failure.message}`
+      : `Cluster state of release ${place} has been corrected:\n${changed.join('\n')}`;
+    return { type: failure ? 'Warning' : 'Normal', reason, message };
+  }
+  const verdict = verdictOf(result, attempt.chart);
+  if (!verdict) return undefined;
+  const log = (failure?.logTail ?? []).slice(-maxLogLines);
+  const message = log.length > 0 ? `${verdict.message}\n\nLast Helm logs:\n\n${log.join('\n')}` : verdict.message;
+  return { type: failure ? 'Warning' : 'Normal', reason: verdict.reason, message };
+}
+
+/** `Running 'install' action with timeout of 5m0s` (contract 2.2). */
+export function actionProgress(action: string, timeoutMs: number): string {
+  return `Running '${action}' action with timeout of ${formatDuration(timeoutMs)}`;
+}
+
+/** Timeout of an action: its own, that of the spec, 5 m (contract 2.2). */
+export function releaseTimeoutMs(own: string | undefined, spec: string | undefined): number {
+  return parseDuration(own ?? spec ?? '5m');
+}

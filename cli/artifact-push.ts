@@ -1,0 +1,81 @@
+// `continuo push artifact`: packs files and uploads them to a registry, as `flux push artifact` does.
+import { type Command, Option } from 'commander';
+import { buffer } from 'node:stream/consumers';
+import {
+  configMediaType,
+  configOf,
+  contentMediaType,
+  defaultIgnorePaths,
+  manifestMediaType,
+  manifestOf,
+  packContents,
+  packText,
+  parseAnnotations,
+} from './artifact-contents.ts';
+import { addRegistryFlags, nameOf, type RegistryFlags, withRegistry } from './artifact-registry.ts';
+import { collect } from './create-flags.ts';
+import { usageError } from './exit.ts';
+import { formatValue, printLine } from './output.ts';
+
+interface PushFlags extends RegistryFlags {
+  path?: string;
+  source?: string;
+  revision?: string;
+  annotations?: string[];
+  ignorePaths?: string[];
+  reproducible?: boolean;
+  output?: 'json' | 'yaml';
+}
+
+/** Adds the command. */
+export function register(program: Command): void {
+  const command = program
+    .command('push')
+    .description('upload to a registry')
+    .command('artifact')
+    .description('pack a directory or a file and upload it to a registry')
+    .argument('<oci://host/repository:tag>', 'where to')
+    .option('-f, --path <path>', 'directory or file to pack; "-" packs standard input')
+    .option('--source <address>', 'where the content comes from, such as the address of the Git repository')
+    .option('--revision <revision>', 'which revision of it, such as main@sha1:<commit>')
+    .option('-a, --annotations <key=value>', 'annotation of the artifact; may be given several times', several)
+    .option('--ignore-paths <patterns>', 'files to leave out; several, or separated by commas', collect)
+    .option('--reproducible', 'give the same digest to the same content: without the time of now')
+    .addOption(new Option('-o, --output <format>', 'how to print the result').choices(['json', 'yaml']))
+    .action(run);
+  addRegistryFlags(command);
+}
+
+function several(text: string, before: string[] = []): string[] {
+  return [...before, text];
+}
+
+async function run(url: string, flags: PushFlags): Promise<void> {
+  const { path, source, revision, annotations = [], ignorePaths = defaultIgnorePaths, reproducible, output } = flags;
+  if (!path) throw usageError('--path is missing: expected a directory or a file to pack');
+  if (!source) throw usageError('--source is missing: expected for example the address of the Git repository');
+  if (!revision) throw usageError('--revision is missing: expected for example "main@sha1:<commit>"');
+  const given = parseAnnotations(annotations);
+  await withRegistry(url, flags, async ({ address, client, signal }) => {
+    if (address.digest) throw usageError('expected an address with a tag to push to, got one with a digest');
+    const tag = address.tag ?? 'latest';
+    const { repository } = address;
+    const content =
+      path === '-'
+        ? await packText('manifests.yaml', await buffer(process.stdin))
+        : await packContents(path, ignorePaths);
+    if (!output) printLine(`► pushing artifact to ${nameOf(address, { tag })}`);
+    const now = `${new Date(reproducible ? 0 : Date.now()).toISOString().slice(0, 19)}Z`;
+    const created = given['org.opencontainers.image.created'] ?? now;
+    const layer = await client.pushBlob(repository, contentMediaType, content, signal);
+    const config = await client.pushBlob(repository, configMediaType, configOf(content, created), signal);
+    const manifest = manifestOf(config, layer, { created, source, revision, annotations: given });
+    const { digest } = await client.pushManifest(repository, tag, manifestMediaType, manifest, signal);
+    const name = nameOf(address, { digest });
+    if (!output) printLine(`✔ artifact successfully pushed to ${name}`);
+    else
+      console.log(
+        formatValue({ url: `oci://${name}`, repository: `${address.host}/${repository}`, tag, digest }, output),
+      );
+  });
+}

@@ -1,0 +1,195 @@
+// `continuo create secret … --export` against `flux create secret … --export` of the same flags: the same object.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { parsePrivateKey } from '../../activities/source/git/ssh/private-key.ts';
+import { ensureBinaries } from '../../tools/platform/index.ts';
+import { testPem } from '../servers/git.ts';
+import { generateSshKey, startSshd, type TestSshd } from '../servers/sshd.ts';
+
+interface Secret {
+  metadata: object;
+  stringData: Record<string, string>;
+  type?: string;
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'continuo-secret-'));
+const file = (name: string): string => join(directory, name);
+const main = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
+const plain = generateSshKey('ed25519');
+const locked = generateSshKey('ecdsa', '-N', 's3cret');
+const policy = {
+  version: '1.0',
+  trustPolicies: [
+    {
+      name: 'demo',
+      registryScopes: ['*'],
+      signatureVerification: { level: 'strict' },
+      trustStores: ['ca:demo'],
+      trustedIdentities: ['*'],
+    },
+  ],
+};
+let flux: string;
+let sshd: TestSshd;
+
+beforeAll(async () => {
+  ({ flux } = await ensureBinaries(['flux']));
+  sshd = await startSshd();
+  for (const name of ['ca.crt', 'client.crt', 'client.key'] as const) writeFileSync(file(name), testPem(name));
+  writeFileSync(file('policy.json'), JSON.stringify(policy));
+  writeFileSync(file('ssh'), plain.privateKey);
+  writeFileSync(file('ssh-locked'), locked.privateKey);
+  writeFileSync(file('text'), 'hello');
+}, 900_000);
+
+afterAll(async () => {
+  await sshd.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** Flags with `$name` for a file of the directory and `$ssh-url` for the address of the SSH server. */
+function flagsOf(flags: string): string[] {
+  const filled = flags.replace('$ssh-url', `ssh://git@127.0.0.1:${sshd.port}/org/app`);
+  return ['create', 'secret', ...filled.replaceAll('$', `${directory}/`).split(' '), '--export'];
+}
+
+function byFlux(flags: string): Secret {
+  return parse(execFileSync(flux, flagsOf(flags), { encoding: 'utf8', stdio: 'pipe' })) as Secret;
+}
+
+function continuo(flags: string): { status: number | null; stdout: string; stderr: string } {
+  const args = ['--disable-warning=ExperimentalWarning', main, ...flagsOf(flags)];
+  return spawnSync(process.execPath, args, { encoding: 'utf8', env: { PATH: process.env['PATH'], HOME: directory } });
+}
+
+function byContinuo(flags: string): Secret {
+  const { status, stdout, stderr } = continuo(flags);
+  if (status !== 0) throw new Error(stderr);
+  return parse(stdout) as Secret;
+}
+
+/** Flux takes the first key that the host shows, Continuo all of them: only the one that Flux has is left. */
+function withoutOtherHostKeys(secret: Secret, { stringData }: Secret): Secret {
+  const kept = secret.stringData['known_hosts']?.split('\n').filter((line) => line === stringData['known_hosts']);
+  return kept ? { ...secret, stringData: { ...secret.stringData, known_hosts: kept.join('\n') } } : secret;
+}
+
+const login = '--username=alice --password=s3cret';
+
+describe('a Secret is the same as that of flux', () => {
+  test.each([
+    ['git over HTTPS with a user', `git app --url=https://git.example/app ${login}`],
+    ['git over HTTP with a token', 'git app --url=http://git.example/app --bearer-token=abc'],
+    [
+      'git with a CA, labels and a namespace',
+      `git app --url=https://g.example/a ${login} --ca-crt-file=$ca.crt --label=a=b,c=d -n apps`,
+    ],
+    ['git over SSH with a key of a file', 'git app --url=$ssh-url --private-key-file=$ssh'],
+    [
+      'git over SSH with a key and its passphrase',
+      'git app --url=$ssh-url --private-key-file=$ssh-locked --password=s3cret',
+    ],
+    ['oci', `oci app --url=ghcr.io/org ${login}`],
+    ['helm with a user', `helm app ${login}`],
+    ['helm with a CA', 'helm app --ca-crt-file=$ca.crt'],
+    ['helm with a client certificate', 'helm app --tls-crt-file=$client.crt --tls-key-file=$client.key'],
+    ['tls with a CA', 'tls app --ca-crt-file=$ca.crt'],
+    ['tls with everything', 'tls app --ca-crt-file=$ca.crt --tls-crt-file=$client.crt --tls-key-file=$client.key'],
+    ['proxy', `proxy app --address=http://proxy.example:3128 ${login}`],
+    ['proxy without a login', 'proxy app --address=https://proxy.example'],
+    [
+      'githubapp with an installation',
+      'githubapp app --app-id=1 --app-installation-id=2 --app-private-key=$client.key',
+    ],
+    [
+      'githubapp with an owner',
+      'githubapp app --app-id=1 --app-installation-owner=org --app-private-key=$client.key --app-base-url=https://g.example/api/v3',
+    ],
+    ['receiver', 'receiver app --type=github --hostname=flux.example.com --token=abc'],
+    [
+      'receiver of the type gcr',
+      'receiver app --type=gcr --hostname=flux.example.com --token=abc --email-claim=a@b.example',
+    ],
+    ['notation', 'notation app --trust-policy-file=$policy.json --ca-cert-file=$ca.crt,$client.crt'],
+  ])('%s', (_what, flags) => {
+    expect(withoutOtherHostKeys(byContinuo(flags), byFlux(flags))).toEqual(byFlux(flags));
+  });
+});
+
+describe('a new key for SSH', () => {
+  test.each([
+    ['', 'ecdsa-sha2-nistp384'],
+    ['--ssh-ecdsa-curve=p256', 'ecdsa-sha2-nistp256'],
+    ['--ssh-ecdsa-curve=p521', 'ecdsa-sha2-nistp521'],
+    ['--ssh-key-algorithm=ed25519', 'ssh-ed25519'],
+    ['--ssh-key-algorithm=rsa --ssh-rsa-bits=1024', 'ssh-rsa'],
+  ])('with the flags "%s" is a pair that ssh-keygen knows as %s', (flags, type) => {
+    const { stringData } = byContinuo(`git app --url=$ssh-url${flags && ` ${flags}`}`);
+    const { identity = '', 'identity.pub': line = '', known_hosts: hosts = '' } = stringData;
+    expect(line.split(' ')[0]).toBe(type);
+    writeFileSync(file('line'), line);
+    expect(execFileSync('ssh-keygen', ['-l', '-f', file('line')], { encoding: 'utf8' })).toContain('SHA256:');
+    const ofPrivate = parsePrivateKey(identity, undefined).getPublicSSH().toString('base64');
+    expect(line.trim().split(' ')[1]).toBe(ofPrivate);
+    expect(hosts.split('\n').sort()).toEqual(sshd.knownHosts().trim().split('\n').sort());
+  });
+});
+
+describe('flags that make no sense are refused', () => {
+  test.each<[string, RegExp, number?]>([
+    ['git app --url=https://g.example/a', /credentials are missing/],
+    [`git app --url=https://g.example/a ${login} --bearer-token=x`, /or --bearer-token, got both/],
+    [`git app ${login}`, /--url is missing/],
+    [`git app --url=ftp://g.example/a ${login}`, /--url has to begin with "ssh:\/\/", "https:\/\/" or "http:\/\/"/],
+    ['git app --url=$ssh-url --private-key-file=$text', /--private-key-file cannot be used: it is no private key/],
+    ['git app --url=$ssh-url --private-key-file=$ssh-locked', /--private-key-file is encrypted: give its passphrase/],
+    ['git app --url=$ssh-url --ssh-rsa-bits=1000', /expected a multiple of 8 from 1024/],
+    ['git app --url=ssh://git@127.0.0.1:1/a', /host keys of "127\.0\.0\.1:1" cannot be read: connect ECONNREFUSED/, 1],
+    ['oci app --url=ghcr.io', /credentials are missing/],
+    [`oci app ${login}`, /--url is missing/],
+    ['helm app', /credentials are missing/],
+    ['helm app --username=a', /expected both of --username and --password/],
+    ['tls app', /certificates are missing/],
+    ['tls app --tls-crt-file=$client.crt', /expected both of --tls-crt-file and --tls-key-file/],
+    ['tls app --ca-crt-file=$text', /--ca-crt-file holds no PEM certificate/],
+    ['tls app --ca-crt-file=$none', /--ca-crt-file ".*none" cannot be read \(ENOENT\)/],
+    ['tls app --tls-crt-file=$ca.crt --tls-key-file=$client.key', /--tls-key-file is not the key of the certificate/],
+    ['proxy app', /--address is missing/],
+    ['proxy app --address=http://a:b@proxy.example', /must hold no password/],
+    ['githubapp app --app-id=1 --app-private-key=$client.key', /expected one of --app-installation-id and/],
+    ['githubapp app --app-id=1 --app-installation-id=2 --app-private-key=$text', /holds no PEM private key/],
+    ['notation app --trust-policy-file=$policy.json', /--ca-cert-file is missing/],
+    ['notation app --trust-policy-file=$policy.json --ca-cert-file=$text', /"text" has to end in "\.crt" or "\.pem"/],
+    [
+      'notation app --trust-policy-file=$text --ca-cert-file=$ca.crt',
+      /--trust-policy-file is not valid: it is no JSON/,
+    ],
+    ['receiver app --type=github', /--hostname is missing/],
+    ['receiver app --type=gcr --hostname=h.example', /--email-claim is missing/],
+    ['receiver app --type=other --hostname=h.example', /Allowed choices are generic/],
+    [`proxy App --address=http://proxy.example`, /invalid name of a Secret/],
+  ])('%s', (flags, message, code = 2) => {
+    const { status, stdout, stderr } = continuo(flags);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe('');
+    expect(status).toBe(code);
+    expect(stderr).not.toMatch(/s3cret|MII|b3BlbnNza/);
+  });
+});
+
+test('a Helm Secret keeps the login beside certificates, where flux drops it', () => {
+  const flags = `helm app ${login} --tls-crt-file=$client.crt --tls-key-file=$client.key`;
+  expect(byContinuo(flags)).toMatchObject({
+    type: 'kubernetes.io/tls',
+    stringData: { username: 'alice', password: 's3cret', 'tls.crt': testPem('client.crt') },
+  });
+});
+
+test('a pull secret names the registry without a scheme, with which nothing would find it', () => {
+  const { stringData } = byContinuo(`oci app --url=oci://ghcr.io/org ${login}`);
+  expect(Object.keys(JSON.parse(stringData['.dockerconfigjson'] ?? '').auths)).toEqual(['ghcr.io/org']);
+});

@@ -1,0 +1,77 @@
+// A forward proxy: plain requests by their whole URL, and tunnels by CONNECT. Records what it was asked for.
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+export interface TestProxy {
+  /** `http://127.0.0.1:<port>`. */
+  url: string;
+  /** `CONNECT host:port` and `GET http://…`, in order. */
+  requests: string[];
+  /** Faults; may be changed between requests. */
+  faults: { status?: number };
+  close(): Promise<void>;
+}
+
+/** With `login` (`user:password`) all others are refused with 407. */
+export async function startHttpProxy(login?: string): Promise<TestProxy> {
+  const requests: string[] = [];
+  const faults: TestProxy['faults'] = {};
+  const sockets = new Set<Duplex>();
+  const wanted = login === undefined ? undefined : `Basic ${Buffer.from(login).toString('base64')}`;
+
+  function refusal(incoming: IncomingMessage): number | undefined {
+    requests.push(`${incoming.method} ${incoming.url}`);
+    if (faults.status !== undefined) return faults.status;
+    return wanted !== undefined && incoming.headers['proxy-authorization'] !== wanted ? 407 : undefined;
+  }
+
+  const server = createServer((incoming: IncomingMessage, response: ServerResponse) => {
+    const status = refusal(incoming);
+    if (status !== undefined) {
+      response.writeHead(status).end('no\n');
+      return;
+    }
+    const { 'proxy-authorization': _, 'proxy-connection': __, ...headers } = incoming.headers;
+    const onward = httpRequest(incoming.url ?? '', { method: incoming.method, headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    incoming.pipe(onward);
+  });
+  server.on('connect', (incoming: IncomingMessage, client: Duplex, head: Buffer) => {
+    const status = refusal(incoming);
+    if (status !== undefined) {
+      client.end(`HTTP/1.1 ${status} No\r\n\r\n`);
+      return;
+    }
+    const { hostname, port } = new URL(`http://${incoming.url}`);
+    const target: Socket = connect(Number(port || 80), hostname.replace(/^\[(.*)\]$/, '$1'), () => {
+      client.write('HTTP/1.1 200 Connected\r\n\r\n');
+      target.write(head);
+      target.pipe(client);
+      client.pipe(target);
+    });
+    for (const socket of [client, target]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        client.destroy();
+        target.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    faults,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of sockets) socket.destroy();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}

@@ -1,0 +1,132 @@
+// What the stages of a HelmRelease need, made from what the engine has.
+import { isDeepStrictEqual } from 'node:util';
+import { join } from 'node:path';
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
+import type { KubeClient } from '../k8s/client.ts';
+import type { FluxObjects } from '../k8s/flux-objects.ts';
+import type { NamespacedName } from '../k8s/object.ts';
+import type { WatchedReferences } from '../k8s/referenced-objects.ts';
+import { writeInventory } from '../activities/apply/inventory-blob.ts';
+import {
+  correctReleaseDrift,
+  detectReleaseDrift,
+  driftLine,
+  type ReleaseDriftRequest,
+} from '../activities/apply/release-drift.ts';
+import type { ArtifactStore } from '../activities/artifact/artifact.ts';
+import { downloadArtifact, type DownloadOptions } from '../activities/artifact/download.ts';
+import { runKustomize } from '../activities/build/kustomize.ts';
+import { createApiGateway, helmManager } from '../activities/helm/api-gateway.ts';
+import { createChartFiles } from '../activities/helm/chart-file.ts';
+import { helmChartOf } from '../activities/helm/chart-template.ts';
+import { createReleaseActivities } from '../activities/helm/release-activities.ts';
+import type { DriftRequest } from '../activities/helm/release-context.ts';
+import { createHelm } from '../activities/helm/run-helm.ts';
+import { removeAbandonedDirectories } from '../activities/helm/run-helm-directory.ts';
+import type { ObjectWriter } from '../activities/status/status-activities.ts';
+import type { WorkerConfig } from './config.ts';
+import type { TargetClusters } from './target-clusters.ts';
+
+export interface HelmParts {
+  kube: KubeClient;
+  config: WorkerConfig;
+  store: ArtifactStore;
+  localStore: DownloadOptions['localStore'];
+  objects: FluxObjects;
+  references: WatchedReferences;
+  targets: TargetClusters;
+  writer: ObjectWriter;
+}
+
+/** One post-render of kustomize takes milliseconds. */
+const kustomizeTimeoutMs = 60_000;
+const maxOutputBytes = 32 * 1024 * 1024;
+
+/** The release activities, and what else of them the engine asks. */
+export function composeHelm(parts: HelmParts) {
+  const { kube, config, store, localStore, objects, references, targets, writer } = parts;
+  const temporaryDirectory = join(config.CONTINUO_DATA_DIR, 'helm');
+  void removeAbandonedDirectories(temporaryDirectory);
+  const gateway = createApiGateway();
+  const helmRelease = async (ref: NamespacedName, resourceVersion?: string): Promise<HelmRelease | undefined> => {
+    const known = objects.peek('HelmRelease', ref);
+    // What was written from here is known already; only another worker's write has to be waited for.
+    const isKnown = BigInt(known?.metadata.resourceVersion ?? 0) >= BigInt(resourceVersion ?? 0);
+    if (resourceVersion && !isKnown) await objects.catchUp('HelmRelease', resourceVersion);
+    return (await objects.get('HelmRelease', ref)) as HelmRelease | undefined;
+  };
+  const activities = createReleaseActivities({
+    helmRelease,
+    home: kube,
+    targetOf: (object) => targets.open(object),
+    references,
+    charts: createChartFiles({
+      directory: join(config.CONTINUO_DATA_DIR, 'charts'),
+      download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore }, signal),
+    }),
+    helm: createHelm({ binary: config.CONTINUO_HELM, temporaryDirectory }),
+    gateway,
+    kustomize: (directory, signal) =>
+      runKustomize({
+        binary: config.CONTINUO_KUSTOMIZE,
+        directory,
+        target: '.',
+        home: directory,
+        restrictor: 'root',
+        timeoutMs: kustomizeTimeoutMs,
+        maxOutputBytes,
+        signal,
+      }),
+    temporaryDirectory,
+    writeInventory: ({ namespace, name }, entries) =>
+      writeInventory(store, { kind: 'HelmRelease', namespace, name }, entries),
+    drift: {
+      detect: async (request) => (await detectReleaseDrift(driftRequest(request, config))).map(driftLine),
+      correct: async (request) => (await correctReleaseDrift(driftRequest(request, config))).map(driftLine),
+    },
+    async patchStatus(object, change) {
+      await writer.writeStatus(object, { ...object.status, ...change });
+    },
+    learn: (object) => objects.learn(object),
+  });
+  return {
+    activities,
+    helmRelease,
+    isChartAsWanted: (object: HelmRelease) => isChartAsWanted(object, objects),
+    close: () => gateway.close(),
+  };
+}
+
+function driftRequest(
+  { object, target, release, desired, signal }: DriftRequest,
+  config: WorkerConfig,
+): ReleaseDriftRequest {
+  return {
+    client: target.client,
+    objects: desired,
+    release,
+    ignore: object.spec.driftDetection?.ignore,
+    fieldManager: helmManager,
+    concurrency: config.CONTINUO_CONCURRENT_SSA,
+    signal,
+  };
+}
+
+/** True when the HelmChart is as an apply would leave it, as far as memory knows. */
+function isChartAsWanted(object: HelmRelease, objects: Pick<FluxObjects, 'peek'>): boolean {
+  const wanted = helmChartOf(object);
+  const known = object.status?.helmChart;
+  if (!wanted) return known === undefined;
+  const { namespace = '', name } = wanted.metadata;
+  if (known !== `${namespace}/${name}`) return false;
+  const live = objects.peek('HelmChart', { namespace, name });
+  if (!live || live.metadata.deletionTimestamp) return false;
+  const has = (all: Record<string, string> | undefined, some: Record<string, string> | undefined): boolean =>
+    Object.entries(some ?? {}).every(([key, value]) => all?.[key] === value);
+  const { suspend: _, ...spec } = (live.spec ?? {}) as Record<string, unknown>;
+  return (
+    isDeepStrictEqual(spec, wanted.spec) &&
+    has(live.metadata.labels, wanted.metadata.labels) &&
+    has(live.metadata.annotations, wanted.metadata.annotations)
+  );
+}

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import type { KubeObject } from '../k8s/object.ts';
+import { createLostArtifacts } from './lost-artifacts.ts';
+
+const path = 'gitrepository/apps/demo/abc.tar.gz';
+const source = {
+  kind: 'GitRepository',
+  metadata: { namespace: 'apps', name: 'demo' },
+  status: { artifact: { path, digest: 'sha256:1' } },
+} as unknown as KubeObject;
+
+function open(isThere: boolean) {
+  const woken: string[] = [];
+  const lost = createLostArtifacts({
+    objects: { peek: (kind, { namespace, name }) => (`${kind}/${namespace}/${name}` === 'GitRepository/apps/demo' ? source : undefined) },
+    store: { verify: async () => isThere },
+  });
+  lost.onLost(({ kind, namespace, name }) => woken.push(`${kind}/${namespace}/${name}`));
+  return { lost, woken };
+}
+
+describe('a path that somebody asks for', () => {
+  it.each([
+    ['the artifact of a status, as it was', true, path, true],
+    ['another file of the source', false, 'gitrepository/apps/demo/old.tar.gz', true],
+    ['a source that does not exist', false, 'gitrepository/apps/none/abc.tar.gz', true],
+    ['a kind that is no source', false, 'secret/apps/demo/abc.tar.gz', true],
+    ['a short path', false, 'gitrepository', true],
+    ['the artifact of a status, lost', false, path, false],
+  ])('%s', async (_name, isThere, asked, expected) => {
+    const { lost, woken } = open(isThere);
+    expect(await lost.isIntact(asked)).toBe(expected);
+    expect(woken).toEqual(expected ? [] : ['GitRepository/apps/demo']);
+  });
+
+  it('wakes its source once for many who ask', async () => {
+    const { lost, woken } = open(false);
+    for (let time = 0; time < 10; time++) await lost.isIntact(path);
+    expect(woken).toHaveLength(1);
+  });
+});
