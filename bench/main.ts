@@ -10,6 +10,7 @@ import type { KubeObject, ObjectRef } from '../k8s/object.ts';
 import { createWatchCaches } from '../k8s/watch-caches.ts';
 import { startPlatform } from '../tools/platform/index.ts';
 import { floorOfInstall, floorOfRequests } from './floor.ts';
+import { measureRepository } from './git-source.ts';
 import {
   appName,
   appObjects,
@@ -96,6 +97,12 @@ async function run(): Promise<void> {
 
   await client.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
   await kustomizations.sync();
+  if (phases.has('git')) {
+    const { gitRoot, gitUrl } = platform;
+    const bench = { client, namespace, gitRoot, gitUrl, workerPid: worker };
+    for (const megabytes of [35, 100]) console.log(JSON.stringify(await measureRepository(bench, 4_000, megabytes)));
+  }
+  if (phases.size === 1 && phases.has('git')) return;
   const write = (index: number, version: string): void => repository.write(`apps/${index}`, appObjects(index, version));
   for (let index = 0; index < n; index++) write(index, '1.0.0');
   let commit = repository.push('install');

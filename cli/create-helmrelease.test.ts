@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { type HelmReleaseFlags, helmReleaseFromFlags } from './create-helmrelease.ts';
 
 function flags(more: Partial<HelmReleaseFlags>): HelmReleaseFlags {
-  return { namespace: 'apps', interval: '1m0s', waitReady: true, timeout: 1, ...more } as HelmReleaseFlags;
+  return { namespace: 'apps', interval: '1m0s', waitReady: true, timeout: 1, ...more };
 }
 
 const chart = { chart: 'podinfo', source: 'HelmRepository/podinfo' };
@@ -34,7 +34,8 @@ test.each<[Partial<HelmReleaseFlags>, object]>([
     { ...chart, targetNamespace: 'shop', createTargetNamespace: true, crds: 'CreateReplace' },
     {
       targetNamespace: 'shop',
-      install: { createNamespace: true, crds: 'CreateReplace' },
+      storageNamespace: 'shop',
+      install: { createNamespace: true, crds: 'Create' },
       upgrade: { crds: 'CreateReplace' },
     },
   ],

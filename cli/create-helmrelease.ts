@@ -42,18 +42,17 @@ export function helmReleaseFromFlags(
   files: readonly ValuesFile[] = [],
 ): KubeObject {
   const values = mergeFiles(files);
+  const storageNamespace = flags.storageNamespace ?? flags.targetNamespace;
   const spec: Partial<HelmReleaseSpec> = {
     interval: flags.interval,
     ...chartOf(flags),
     ...(flags.releaseName && { releaseName: flags.releaseName }),
     ...(flags.targetNamespace && { targetNamespace: flags.targetNamespace }),
-    ...(flags.storageNamespace && { storageNamespace: flags.storageNamespace }),
+    ...(storageNamespace && { storageNamespace }),
     ...(flags.dependsOn && { dependsOn: flags.dependsOn.map(dependencyOf) }),
+    // As the flux CLI has it: the policy is that of upgrades, and what is new is created in any case.
     ...((flags.createTargetNamespace || flags.crds) && {
-      install: {
-        ...(flags.createTargetNamespace && { createNamespace: true }),
-        ...(flags.crds && { crds: flags.crds }),
-      },
+      install: { ...(flags.createTargetNamespace && { createNamespace: true }), ...(flags.crds && { crds: 'Create' }) },
     }),
     ...(flags.crds && { upgrade: { crds: flags.crds } }),
     ...(flags.valuesFrom && { valuesFrom: flags.valuesFrom.map(valuesRefOf) }),

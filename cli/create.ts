@@ -76,14 +76,14 @@ export function register(program: Command): void {
     .option('--release-name <name>', 'name of the Helm release')
     .option('--target-namespace <name>', 'namespace of the release')
     .option('--create-target-namespace', 'create that namespace if it does not exist')
-    .option('--storage-namespace <name>', 'namespace of the release history')
+    .option('--storage-namespace <name>', 'namespace of the release history; the target namespace unless it is given')
     .option(
       '--depends-on <[[kind/]namespace/]name>',
       'what must be ready before; several, or separated by commas',
       collect,
     )
     .addOption(
-      new Option('--crds <policy>', 'what happens to the CRDs of the chart').choices([
+      new Option('--crds <policy>', 'what an upgrade does with the CRDs of the chart').choices([
         'Skip',
         'Create',
         'CreateReplace',

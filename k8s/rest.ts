@@ -169,7 +169,7 @@ export function createRest(access: ClusterAccess, options: RestOptions = {}): Re
         const response = await watches.request({
           origin: base.origin,
           path: `${basePath}${path}`,
-          method: method as Dispatcher.HttpMethod,
+          method: method,
           headers: { ...headers, ...credentials.headers },
           body,
           headersTimeout: requestTimeoutMs,

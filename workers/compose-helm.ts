@@ -15,6 +15,8 @@ import {
 } from '../activities/apply/release-drift.ts';
 import type { ArtifactStore } from '../activities/artifact/artifact.ts';
 import { downloadArtifact, type DownloadOptions } from '../activities/artifact/download.ts';
+import { packArchive } from '../activities/artifact/pack-archive.ts';
+import { readTar } from '../activities/artifact/tar-reader.ts';
 import { runKustomize } from '../activities/build/kustomize.ts';
 import { createApiGateway, helmManager } from '../activities/helm/api-gateway.ts';
 import { createChartFiles } from '../activities/helm/chart-file.ts';
@@ -61,6 +63,8 @@ export function composeHelm(parts: HelmParts) {
     targetOf: (object) => targets.open(object),
     references,
     charts: createChartFiles({
+      readTar,
+      packArchive,
       directory: join(config.CONTINUO_DATA_DIR, 'charts'),
       download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore }, signal),
     }),

@@ -223,11 +223,9 @@ async function createParts({ kube, config, log, artifacts, sealingKey }: EngineO
     const { entries } = await memory.load({ kind, namespace, name });
     return (await readInventory(store, inventoryKey)).map((entry) => {
       const ref = refOfInventoryEntry(entry);
-      const { resourceVersion } = entry as ReleaseInventoryEntry;
-      return {
-        ...appliedObject(ref, entries.get(inventoryEntryOf(ref).id)),
-        ...(resourceVersion && { resourceVersion }),
-      };
+      const { resourceVersion, isSkipped } = entry as ReleaseInventoryEntry;
+      const known = appliedObject(ref, entries.get(inventoryEntryOf(ref).id));
+      return { ...known, ...(resourceVersion && { resourceVersion }), ...(isSkipped && { isSkipped }) };
     });
   };
 
@@ -247,6 +245,7 @@ async function createParts({ kube, config, log, artifacts, sealingKey }: EngineO
   return {
     store,
     unpacked,
+    lostArtifacts,
     readArtifact,
     manifestStore,
     manifests: manifestStore,
@@ -349,6 +348,7 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts, helm: 
     isHealthy,
     expressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
     isCrossNamespaceAllowed: !config.CONTINUO_NO_CROSS_NAMESPACE_REFS,
+    isExternalArtifactAllowed: config.CONTINUO_EXTERNAL_ARTIFACTS,
     readObject: (waiter, ref) => parts.targets.atHome(waiter).client.get(ref),
     isObjectHealthy: (object) => healthOf(object).status === 'Current',
     isReadyExprAdditive: config.CONTINUO_ADDITIVE_CEL_DEPENDENCY_CHECK,
@@ -361,9 +361,8 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts, helm: 
       references: parts.references,
       releaseExpressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
       isChartAsWanted: helm.isChartAsWanted,
-      isReleaseSettled: async () => false,
     }),
-    ...helm.activities,
+    ...beating(helm.activities),
     ...createHelmReleaseReport({ writer, events, readInventory: (key) => readInventory(store, key) }),
     ...createObjectActivities(writer),
     ...createSourceActivities({

@@ -70,7 +70,7 @@ export const optionSchema = z.object({
   CONTINUO_GIT: z
     .string()
     .default('git')
-    .describe('The git binary; indexes large packs. Without one the worker does it itself, which takes longer.'),
+    .describe('The git binary; indexes large packs in a process of its own. Without one the worker does it itself.'),
   CONTINUO_LARGE_REPOSITORY_MIB: count.default(200).describe('Packs above this size, in MiB, go to the git binary.'),
   CONTINUO_NAMESPACE: z
     .string()
@@ -85,6 +85,9 @@ export const optionSchema = z.object({
     .default(400)
     .describe('Workflows kept in memory; one that was evicted is replayed from its short history when it wakes.'),
   CONTINUO_NO_CROSS_NAMESPACE_REFS: flag.default(false).describe('Refuse references to sources in other namespaces.'),
+  CONTINUO_EXTERNAL_ARTIFACTS: flag
+    .default(true)
+    .describe('Take sources of kind ExternalArtifact, whose status others write; `false`: refuse references to them.'),
   CONTINUO_ADDITIVE_CEL_DEPENDENCY_CHECK: flag
     .default(false)
     .describe('Ask a `readyExpr` besides the built-in readiness rule, not in its place.'),

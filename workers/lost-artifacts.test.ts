@@ -12,7 +12,10 @@ const source = {
 function open(isThere: boolean) {
   const woken: string[] = [];
   const lost = createLostArtifacts({
-    objects: { peek: (kind, { namespace, name }) => (`${kind}/${namespace}/${name}` === 'GitRepository/apps/demo' ? source : undefined) },
+    objects: {
+      peek: (kind, { namespace, name }) =>
+        `${kind}/${namespace}/${name}` === 'GitRepository/apps/demo' ? source : undefined,
+    },
     store: { verify: async () => isThere },
   });
   lost.onLost(({ kind, namespace, name }) => woken.push(`${kind}/${namespace}/${name}`));

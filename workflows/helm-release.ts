@@ -58,7 +58,7 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     { action, type }: Extract<ReleaseDecision, { do: 'run' }>,
   ): Promise<{ result: ReleaseActionResult; resourceVersion?: string }> => {
     const { ref, observation: o } = pass;
-    const { release, attempt: wanted } = prepared;
+    const { release, attempt: wanted, timeouts } = prepared;
     const isRemediation = type === 'remediate';
     const toDo: ReleaseActionInput = {
       helmRelease: ref,
@@ -69,7 +69,9 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       ...(isRemediation ? { isRemediation } : {}),
     };
     underWay = {};
-    await enter(pass, `Running '${action}' action`)();
+    isTold = false;
+    const limit = timeouts?.[action] ? ` with timeout of ${timeouts[action]}` : '';
+    await enter(pass, `Running '${action}' action${limit}`)();
     const { chart, configDigest } = wanted;
     const values = configDigest.replace(/^sha256:/, '').slice(0, 12);
     const summary = `${release.namespace}/${release.name} ${chart.name}@${chart.version} values ${values}`;
@@ -118,7 +120,7 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       isTold = false;
       underWay = undefined;
       if (!o.hasFinalizer) await quick.addFinalizer({ ref });
-      if (o.obstacle?.reason !== 'InvalidCELExpression' && o.mustChangeChart) {
+      if (o.mustChangeChart && o.obstacle?.reason !== 'AccessDenied') {
         pass.phase('Applying the HelmChart');
         const { message } = await quick.reconcileChart({ helmRelease: ref });
         if (!o.obstacle) throw awaitedChart(message);
@@ -200,11 +202,7 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
 }
 
 /** The failure that ends a reconcile which is not in sync and may do no more now. */
-function ended(
-  decision: ReleaseDecision,
-  prepared: PreparedRelease,
-  result?: ReleaseActionResult,
-): ApplicationFailure {
+function ended(decision: ReleaseDecision, prepared: PreparedRelease, result?: ReleaseActionResult): ApplicationFailure {
   if (decision.do === 'stall') return ApplicationFailure.nonRetryable(decision.message, decision.reason);
   const afterMs = decision.do === 'again' ? decision.afterMs : 0;
   const why = decision.do === 'again' ? decision.why : '';

@@ -183,6 +183,7 @@ function reportOf(pass: KustomizationPass) {
     generation: o.generation,
     request: o.requestedAt,
     revision: o.artifact?.revision,
+    originRevision: o.artifact?.originRevision,
     trigger,
     startedAtMs,
     lostFights,

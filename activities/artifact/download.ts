@@ -58,7 +58,11 @@ export async function downloadArtifact(
       await pipeline(limited(body, maxDownloadBytes, hash), createWriteStream(target), { signal: attemptSignal });
       const actual = formatDigest(digest.algorithm, hash);
       if (actual === `${digest.algorithm}:${digest.hex}`) return;
-      throw new DownloadProblem(`its digest does not match: expected "${artifact.digest}", got "${actual}"`, false, true);
+      throw new DownloadProblem(
+        `its digest does not match: expected "${artifact.digest}", got "${actual}"`,
+        false,
+        true,
+      );
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof DownloadProblem && error.isLost) options.onLost?.(artifact.url);

@@ -50,7 +50,9 @@ export function healthTargets(kustomization: KubeObject, applied: readonly Appli
   const { wait, healthChecks = [] } = healthSpecOf(kustomization);
   const { namespace = '', name } = kustomization.metadata;
   if (wait) {
-    const waited = applied.filter(({ ref, isSkipped }) => !isSkipped && !isItself(ref, kustomization.kind, { namespace, name }));
+    const waited = applied.filter(
+      ({ ref, isSkipped }) => !isSkipped && !isItself(ref, kustomization.kind, { namespace, name }),
+    );
     return waited.map((object) => planned(object.ref, object));
   }
   const targets = new Map<string, PlannedTarget>();

@@ -2,9 +2,12 @@
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { isMap as isYamlMap, parseDocument } from 'yaml';
-import { readTar } from '../artifact/tar-reader.ts';
+import type { TarReaderEntry } from '../artifact/tar-reader.ts';
 import { isMap, mergeValues, type Values } from './values-map.ts';
 import { readValuesYaml } from './values-yaml.ts';
+
+/** Reads the entries of a tar stream. Throws an `Error` for a broken one. */
+export type ReadTar = (source: AsyncIterable<Uint8Array>) => AsyncIterable<TarReaderEntry>;
 
 /** One file of an archive; `path` is below the chart's own directory. */
 export interface ChartEntry {
@@ -44,7 +47,7 @@ const maxSubchartDepth = 10;
 const postHook = /\bpost-(?:install|upgrade|rollback|delete)\b/;
 
 /** The files of a packaged chart. Throws an `Error` that says what is wrong with the archive. */
-export async function readChartEntries(packed: Uint8Array): Promise<ChartEntry[]> {
+export async function readChartEntries(packed: Uint8Array, readTar: ReadTar): Promise<ChartEntry[]> {
   const entries: ChartEntry[] = [];
   let sizeBytes = 0;
   const unzipped = Readable.from([packed]).pipe(createGunzip());
@@ -68,16 +71,16 @@ export async function readChartEntries(packed: Uint8Array): Promise<ChartEntry[]
 }
 
 /** The chart of a packaged archive. Throws an `Error` that says what is wrong with it. */
-export async function readChartArchive(packed: Uint8Array): Promise<ChartArchive> {
-  return await chartOf(await readChartEntries(packed), 0);
+export async function readChartArchive(packed: Uint8Array, readTar: ReadTar): Promise<ChartArchive> {
+  return await chartOf(await readChartEntries(packed, readTar), 0, readTar);
 }
 
-async function chartOf(entries: ChartEntry[], depth: number): Promise<ChartArchive> {
+async function chartOf(entries: ChartEntry[], depth: number, readTar: ReadTar): Promise<ChartArchive> {
   if (depth > maxSubchartDepth) throw new Error(`subcharts are nested more than ${maxSubchartDepth} deep`);
   const text = (path: string): string => entries.find((entry) => entry.path === path)?.content.toString('utf8') ?? '';
   const metadata = readMetadata(text('Chart.yaml'));
   const subcharts: ChartArchive[] = [];
-  for (const files of groupSubcharts(entries)) subcharts.push(await chartOf(await files, depth + 1));
+  for (const files of groupSubcharts(entries, readTar)) subcharts.push(await chartOf(await files, depth + 1, readTar));
   const own = entries.filter(({ path }) => !path.startsWith('charts/'));
   const isManifest = (path: string): boolean => /^crds\/.*\.(?:ya?ml|json)$/i.test(path);
   const isTemplate = (path: string): boolean => path.startsWith('templates/');
@@ -93,7 +96,7 @@ async function chartOf(entries: ChartEntry[], depth: number): Promise<ChartArchi
 }
 
 /** The files of each subchart: a directory below `charts`, or an archive in it. */
-function groupSubcharts(entries: ChartEntry[]): (ChartEntry[] | Promise<ChartEntry[]>)[] {
+function groupSubcharts(entries: ChartEntry[], readTar: ReadTar): (ChartEntry[] | Promise<ChartEntry[]>)[] {
   const groups = new Map<string, ChartEntry[]>();
   const archives: Promise<ChartEntry[]>[] = [];
   for (const entry of entries) {
@@ -102,7 +105,7 @@ function groupSubcharts(entries: ChartEntry[]): (ChartEntry[] | Promise<ChartEnt
       const group = groups.get(name) ?? [];
       group.push({ ...entry, root: name, path: rest });
       groups.set(name, group);
-    } else if (name.endsWith('.tgz')) archives.push(readChartEntries(entry.content));
+    } else if (name.endsWith('.tgz')) archives.push(readChartEntries(entry.content, readTar));
   }
   const directories = [...groups.values()].filter((group) => group.some(({ path }) => path === 'Chart.yaml'));
   return [...directories, ...archives];

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { packArchive } from '../artifact/pack-archive.ts';
+import { readTar } from '../artifact/tar-reader.ts';
 import { type ChartSource, createChartFiles, mutationOf } from './chart-file.ts';
 import { enabledCrds, readChartArchive, readChartEntries } from './chart-file-archive.ts';
 import { chartCrdsOf } from './crds.ts';
@@ -58,7 +59,7 @@ async function chart(): Promise<Buffer> {
 }
 
 test('a chart is known with its subcharts, packed or not', async () => {
-  const archive = await readChartArchive(await chart());
+  const archive = await readChartArchive(await chart(), readTar);
   expect(archive).toMatchObject({ name: 'web', version: '1.2.3', appVersion: '7', hasPostHooks: true });
   expect(archive.subcharts.map(({ name }) => name)).toEqual(['redis', 'tools']);
 });
@@ -69,7 +70,7 @@ test.each<[object, string[]]>([
   [{ tags: { extra: false } }, ['a', 'b']],
   [{ cache: { enabled: 'yes' }, global: { cache: true } }, ['a', 'b', 'redis', 'tools']],
 ])('the values %o choose which CRDs are applied', async (values, expected) => {
-  const archive = await readChartArchive(await chart());
+  const archive = await readChartArchive(await chart(), readTar);
   const found = chartCrdsOf({ archive }, values as Record<string, unknown>);
   expect(found.crds.map(({ metadata }) => metadata.name)).toEqual(expected);
   expect(found.ignored).toEqual(['ConfigMap/c']);
@@ -82,7 +83,7 @@ test.each<[Record<string, string>, string]>([
   [{ 'Chart.yaml': 'name: web\nversion: 1.0.0\n' }, 'outside of the directory of the chart'],
   [{ 'web/Chart.yaml': 'a: [\n' }, 'Chart.yaml is no valid YAML'],
 ])('what is no chart is told: %o', async (files, message) => {
-  await expect(pack(files).then(readChartArchive)).rejects.toThrow(message);
+  await expect(pack(files).then((packed) => readChartArchive(packed, readTar))).rejects.toThrow(message);
 });
 
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
@@ -113,6 +114,8 @@ test('a chart is downloaded once, and its version is in the file that helm gets'
   const packed = await chart();
   let downloads = 0;
   const files = createChartFiles({
+    readTar,
+    packArchive,
     directory: join(root, 'charts'),
     async download(_artifact, target) {
       downloads += 1;
@@ -127,7 +130,7 @@ test('a chart is downloaded once, and its version is in the file that helm gets'
   const [one, two] = await Promise.all([files.load(source, signal), files.load(source, signal)]);
   expect(two).toBe(one);
   expect(one).toMatchObject({ name: 'web', version: '1.2.3+0123456789ab', ociDigest: digest });
-  const entries = await readChartEntries(readFileSync(one.path));
+  const entries = await readChartEntries(readFileSync(one.path), readTar);
   const text = entries.find(({ path }) => path === 'Chart.yaml')?.content.toString('utf8');
   expect(text).toContain('version: "1.2.3+0123456789ab"');
   expect(entries).toHaveLength(Object.keys(parent).length + 1);
@@ -143,6 +146,8 @@ test('a failed download is tried again by the next one that asks', async () => {
   const packed = await chart();
   let isBroken = true;
   const files = createChartFiles({
+    readTar,
+    packArchive,
     directory: join(root, 'again'),
     async download(_artifact, target) {
       if (isBroken) throw new Error('no answer');

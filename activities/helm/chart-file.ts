@@ -5,9 +5,14 @@ import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/pr
 import { join } from 'node:path';
 import { parse } from 'semver';
 import type { ArchiveFile, Artifact } from '../artifact/artifact.ts';
-import { packArchive } from '../artifact/pack-archive.ts';
 import { failure } from '../errors.ts';
-import { type ChartArchive, readChartArchive, readChartEntries, withVersion } from './chart-file-archive.ts';
+import {
+  type ChartArchive,
+  type ReadTar,
+  readChartArchive,
+  readChartEntries,
+  withVersion,
+} from './chart-file-archive.ts';
 
 /** A chart that helm can be given. */
 export interface LoadedChart {
@@ -44,6 +49,9 @@ export interface ChartFilesOptions {
   directory: string;
   /** Writes the artifact, checked by its digest, to a file; fails with ArtifactFailed. */
   download(artifact: ChartSource['artifact'], target: string, signal: AbortSignal): Promise<void>;
+  /** Reads and writes archives, as the artifact store does. */
+  readTar: ReadTar;
+  packArchive(files: Iterable<ArchiveFile>): AsyncIterable<Uint8Array>;
   /** Put the digest into the version; the gate DisableChartDigestTracking turns it off. @default true */
   isDigestTracked?: boolean;
 }
@@ -55,7 +63,7 @@ const maxRemembered = 200;
 
 /** Opens the cache; nothing is read before the first call. */
 export function createChartFiles(options: ChartFilesOptions): ChartFiles {
-  const { directory, download, isDigestTracked = true } = options;
+  const { directory, download, readTar, packArchive, isDigestTracked = true } = options;
   /** Charts by artifact; what is known of a chart that is on disk costs no reading. */
   const known = new Map<string, LoadedChart>();
   const loading = new Map<string, Promise<LoadedChart>>();
@@ -67,7 +75,7 @@ export function createChartFiles(options: ChartFilesOptions): ChartFiles {
     const packed = await readArtifact(artifact, path, signal);
     let archive: ChartArchive;
     try {
-      archive = await readChartArchive(packed);
+      archive = await readChartArchive(packed, readTar);
     } catch (error) {
       const message = `artifact "${artifact.revision}" holds no usable chart: ${(error as Error).message}`;
       throw failure('ArtifactFailed', message, { cause: error });
@@ -78,6 +86,24 @@ export function createChartFiles(options: ChartFilesOptions): ChartFiles {
     const common = { name, version, appVersion, hasPostHooks, archive, ociDigest: mutation?.ociDigest };
     if (version === archive.version) return { ...common, path };
     return { ...common, path: await writeVersion(packed, version, path) };
+  }
+
+  async function writeVersion(packed: Uint8Array, version: string, path: string): Promise<string> {
+    const target = path.replace(/\.tgz$/, `-${version.slice(version.indexOf('+') + 1)}.tgz`);
+    if (await touch(target)) return target;
+    const files = (await readChartEntries(packed, readTar)).map(
+      ({ root, path: inner, content, isExecutable }): ArchiveFile => {
+        const isMetadata = inner === 'Chart.yaml';
+        const changed = isMetadata ? Buffer.from(withVersion(content.toString('utf8'), version)) : content;
+        return { path: `${root}/${inner}`, isExecutable, content: async () => changed };
+      },
+    );
+    const partial = `${target}.${process.pid}.${Math.random().toString(36).slice(2)}`;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of packArchive(files)) chunks.push(chunk);
+    await writeFile(partial, Buffer.concat(chunks), { mode: 0o600 });
+    await rename(partial, target);
+    return target;
   }
 
   async function readArtifact(artifact: ChartSource['artifact'], path: string, signal: AbortSignal): Promise<Buffer> {
@@ -153,22 +179,6 @@ export function mutationOf({ kind, artifact }: ChartSource, version: string): Mu
     );
   }
   return { version: `${chart.version}+${hex.slice(0, digestLength)}`, ociDigest };
-}
-
-async function writeVersion(packed: Uint8Array, version: string, path: string): Promise<string> {
-  const target = path.replace(/\.tgz$/, `-${version.slice(version.indexOf('+') + 1)}.tgz`);
-  if (await touch(target)) return target;
-  const files = (await readChartEntries(packed)).map(({ root, path: inner, content, isExecutable }): ArchiveFile => {
-    const isMetadata = inner === 'Chart.yaml';
-    const changed = isMetadata ? Buffer.from(withVersion(content.toString('utf8'), version)) : content;
-    return { path: `${root}/${inner}`, isExecutable, content: async () => changed };
-  });
-  const partial = `${target}.${process.pid}.${Math.random().toString(36).slice(2)}`;
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of packArchive(files)) chunks.push(chunk);
-  await writeFile(partial, Buffer.concat(chunks), { mode: 0o600 });
-  await rename(partial, target);
-  return target;
 }
 
 /** Marks a file as used; false when it is not there. */

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
+import { KubeApiError } from '../../k8s/client.ts';
 import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
 import { ClusterError } from '../../k8s/remote-clusters.ts';
 import type { ReleaseFacts } from '../../workflows/decisions/release-state.ts';
@@ -10,6 +11,7 @@ import { stateOf } from '../../workflows/decisions/release-state.ts';
 import { failure, messageOf } from '../errors.ts';
 import { attemptAnnotation } from './api-gateway.ts';
 import { chartFieldManager, helmChartOf } from './chart-template.ts';
+import { timeoutOf } from './command.ts';
 import { configDigestOf } from './config-digest.ts';
 import { originLabelsOf } from './post-render.ts';
 import {
@@ -39,7 +41,8 @@ import { composeValues } from './values.ts';
 
 export type ReleaseActivities = ReturnType<typeof createReleaseActivities>;
 
-const heartbeatMs = 2_000;
+/** Cancellation comes with a heartbeat, and what supersedes an action waits for it. */
+const heartbeatMs = 1_000;
 
 export function createReleaseActivities(deps: ReleaseDependencies) {
   /** At most one helm process for a release in this worker. */
@@ -53,6 +56,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     const { name, version, appVersion, ociDigest } = loaded;
     const attempt = attemptOf(object, { name, version, appVersion, ociDigest }, configDigestOf(values));
     const release = namedReleaseOf(object);
+    const timeouts = timeoutsOf(object);
     return await withTarget(deps, object, async (target) => {
       const signal = signalOf(target);
       const storage = storageOf(target, release);
@@ -61,16 +65,16 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       const state = stateOf(known);
       if (state === 'Failed') {
         const facts = { ...known, rollbackTarget: await rollbackTargetOf(object, storage, signal) };
-        return { release, attempt, facts };
+        return { release, attempt, timeouts, facts };
       }
       const mode = object.spec.driftDetection?.mode;
       if (state !== 'InSync' || !stored || (mode !== 'enabled' && mode !== 'warn')) {
-        return { release, attempt, facts: known };
+        return { release, attempt, timeouts, facts: known };
       }
       const desired = await desiredObjects(stored, target);
       const drifted = await deps.drift.detect({ object, target, release, desired, signal });
       const facts = drifted.length > 0 ? { ...known, drift: { count: drifted.length, mode } } : known;
-      return { release, attempt, facts, isDriftDetected: true, drifted: drifted.slice(0, maxLines) };
+      return { release, attempt, timeouts, facts, isDriftDetected: true, drifted: drifted.slice(0, maxLines) };
     });
   }
 
@@ -107,14 +111,20 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
   }
 
   return {
-    /** Applies the HelmChart of `spec.chart`, and deletes one that is wanted no more (contract 2.2, step 3). */
+    /** Applies the HelmChart of `spec.chart`, and deletes one that is wanted no more (contract 2.2, step 3). Fails with ReconcileError. */
     async reconcileChart({ helmRelease }: { helmRelease: NamespacedName }): Promise<{ message: string }> {
       const object = await mustFind(deps, helmRelease);
       const wanted = helmChartOf(object);
       const place = wanted ? `${wanted.metadata.namespace}/${wanted.metadata.name}` : undefined;
       const known = object.status?.helmChart;
-      if (known && known !== place) await deleteChart(deps, object, known);
-      if (wanted) deps.learn(await deps.home.apply(wanted, { fieldManager: chartFieldManager, force: true }));
+      try {
+        if (known && known !== place) await deleteChart(deps, object, known);
+        if (wanted) deps.learn(await deps.home.apply(wanted, { fieldManager: chartFieldManager, force: true }));
+      } catch (error) {
+        if (!(error instanceof KubeApiError) || error.isTransient) throw error;
+        const { message, reason } = error;
+        throw failure('ReconcileError', `HelmChart '${place ?? known}' cannot be applied (${reason}): ${message}`);
+      }
       if (known !== place) await deps.patchStatus(object, { helmChart: place });
       return { message: `HelmChart '${place}' is not ready: it was applied a moment ago` };
     },
@@ -250,6 +260,11 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
 }
 
 const maxLines = 20;
+
+function timeoutsOf({ spec }: HelmRelease): PreparedRelease['timeouts'] {
+  const actions = ['install', 'upgrade', 'test', 'rollback', 'uninstall'] as const;
+  return Object.fromEntries(actions.map((action) => [action, timeoutOf(spec[action], spec)]));
+}
 
 function chartKindOf({ spec }: HelmRelease): string {
   return spec.chartRef?.kind ?? 'HelmChart';

@@ -46,17 +46,31 @@ export async function placeObjects(
 /** An object of a release, with the version that it had after Helm's write, when that is known. */
 export interface ReleaseInventoryEntry extends InventoryEntry {
   resourceVersion?: string;
+  /** Its readiness is not waited for. */
+  isSkipped?: boolean;
 }
 
-/** The inventory of objects that were placed; `written` has versions by `Kind/namespace/name`. */
+export interface InventoryOptions {
+  /** Versions by `Kind/namespace/name`. */
+  written?: ReadonlyMap<string, string>;
+  /** `disableWaitForJobs` */
+  areJobsAwaited?: boolean;
+}
+
+/** The inventory of objects that were placed. */
 export function inventoryOf(
   objects: readonly KubeObject[],
-  written: ReadonlyMap<string, string> = new Map(),
+  { written = new Map(), areJobsAwaited = true }: InventoryOptions = {},
 ): ReleaseInventoryEntry[] {
   const entries = objects.map((object) => {
     const ref = refOf(object);
     const resourceVersion = written.get(subjectOf(ref));
-    return { ...inventoryEntryOf(ref), ...(resourceVersion ? { resourceVersion } : {}) };
+    const isSkipped = ref.kind === 'Job' && ref.group === 'batch' && !areJobsAwaited;
+    return {
+      ...inventoryEntryOf(ref),
+      ...(resourceVersion ? { resourceVersion } : {}),
+      ...(isSkipped ? { isSkipped } : {}),
+    };
   });
   return [...new Map(entries.map((entry) => [entry.id, entry])).values()];
 }

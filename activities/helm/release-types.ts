@@ -42,6 +42,8 @@ export interface PreparedRelease {
   release: NamedRelease;
   attempt: Attempt;
   facts: ReleaseFacts;
+  /** Time-outs of the actions, as people write them. */
+  timeouts?: Partial<Record<ReleaseAction, string>>;
   /** Drift was looked for. */
   isDriftDetected?: boolean;
   /** `Kind/ns/name: path, …` of what was changed in the cluster. */

@@ -252,9 +252,10 @@ async function writeInventory(
   const { deps, object, target, chart, values } = context;
   const rendered = objectsOf(release.manifest ?? '');
   const crds = chart ? chartCrdsOf(chart, values ?? {}).crds : [];
+  const areJobsAwaited = specOf(object, context.input.action)?.disableWaitForJobs !== true;
   const placed = await placeObjects([...rendered, ...crds], release.namespace, target.client);
   const { namespace = '', name } = object.metadata;
-  return await deps.writeInventory({ namespace, name }, inventoryOf(placed, written));
+  return await deps.writeInventory({ namespace, name }, inventoryOf(placed, { written, areJobsAwaited }));
 }
 
 /** The digest that the snapshot of the same chart has. */
@@ -276,6 +277,7 @@ function uninstalledSnapshot(
 interface ActionSpec {
   timeout?: string;
   disableWait?: boolean;
+  disableWaitForJobs?: boolean;
   disableHooks?: boolean;
 }
 

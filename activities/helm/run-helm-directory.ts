@@ -98,8 +98,7 @@ function environmentOf(path: string, namespace: string): Record<string, string> 
     // Flux's defaults for its own client (contract 7).
     HELM_QPS: '50',
     HELM_BURST_LIMIT: '300',
-    // A process lives for half a second: collecting its garbage costs more than the memory is worth.
-    GOGC: '400',
+    // Collecting less garbage saves no time in a process that lives for a third of a second, and costs 20 MB (measured).
     GOMEMLIMIT: '256MiB',
     GOMAXPROCS: '2',
   };

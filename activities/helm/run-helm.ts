@@ -95,8 +95,8 @@ async function supervise(
   for (const pipe of [control, changed]) pipe.on('error', () => {});
   const ending = createEnding(child, control, run.graceMs ?? defaultGraceMs);
   const rendering = new AbortController();
-  const output = collect(child.stdio[channels.output] as Readable, run.isOutputWanted ? maxOutputBytes : 0);
-  (child.stdio[channels.errors] as Readable).on('data', (chunk: Buffer) => log.add(chunk));
+  const output = collect(child.stdio[channels.output], run.isOutputWanted ? maxOutputBytes : 0);
+  (child.stdio[channels.errors]).on('data', (chunk: Buffer) => log.add(chunk));
   let renderError: Error | undefined;
   answerPostRenderer(child.stdio[channels.rendered] as Readable, changed, async (manifests) => {
     try {

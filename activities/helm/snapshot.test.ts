@@ -71,8 +71,12 @@ const release: StoredRelease = {
 };
 
 test('the digest is the one that Flux makes', () => {
-  expect(releaseDigestOf(release, undefined)).toBe('sha256:a09dc43d992812132aeb64b64056cf75b4c0b9fd6401c173be6cecec7e182517');
-  expect(releaseDigestOf(release, 'sha256:0123')).toBe('sha256:07735dff4fac045943df85161b7e60b0bf8fce29edfd202b25aa3aeedecb3281');
+  expect(releaseDigestOf(release, undefined)).toBe(
+    'sha256:a09dc43d992812132aeb64b64056cf75b4c0b9fd6401c173be6cecec7e182517',
+  );
+  expect(releaseDigestOf(release, 'sha256:0123')).toBe(
+    'sha256:07735dff4fac045943df85161b7e60b0bf8fce29edfd202b25aa3aeedecb3281',
+  );
 });
 
 test('a snapshot tells the release', () => {
@@ -128,7 +132,7 @@ function snapshots(...statuses: string[]): HelmSnapshot[] {
   return statuses.map((status, at) => {
     const [name = '', phase] = status.split(' ');
     const testHooks = phase ? { check: { phase } } : undefined;
-    return { ...snapshotOf(release), version: statuses.length - at, status: name, testHooks } as HelmSnapshot;
+    return { ...snapshotOf(release), version: statuses.length - at, status: name, testHooks };
   });
 }
 

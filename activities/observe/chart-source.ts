@@ -5,7 +5,7 @@ import type { KubeObject } from '../../k8s/object.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
 import type { SourceObject } from '../source/source-driver.ts';
 import type { ArtifactRef } from './observation.ts';
-import type { SourceLookup } from './source-of.ts';
+import { accessRefusal, type SourceLookup } from './source-of.ts';
 
 /** Contract 7: --requeue-dependency. A wake of the source comes long before. */
 const requeueDependencyMs = 30_000;
@@ -35,10 +35,8 @@ export async function chartSourceOf(
 ): Promise<ArtifactRef | (Obstacle & { isUnmade?: boolean })> {
   const ref = chartSourceRefOf(object);
   const subject = `${ref.kind}/${ref.namespace}/${ref.name}`;
-  if (ref.namespace !== object.metadata.namespace && !deps.isCrossNamespaceAllowed) {
-    const message = `can't access '${subject}', cross-namespace references have been blocked`;
-    return { reason: 'AccessDenied', message };
-  }
+  const refusal = accessRefusal(ref, object.metadata.namespace, deps);
+  if (refusal) return refusal;
   const source = isWatchedKind(ref.kind)
     ? ((await deps.objects.get(ref.kind, ref)) as SourceObject | undefined)
     : undefined;

@@ -10,6 +10,8 @@ export interface ArtifactRef {
   revision: string;
   /** When it was made; absent in histories of before. */
   updatedAt?: string;
+  /** Its revision in the origin, e.g. the commit that an OCI artifact was made from (contract 1.2). */
+  originRevision?: string;
 }
 
 /** A source that fetches. */

@@ -54,7 +54,8 @@ export function createObserveActivities(deps: ObserveDependencies) {
   const catchUpWithSource = async ({ spec }: SourceObject, wakes: readonly WakeReason[]): Promise<void> => {
     const kind = (spec as { sourceRef?: { kind: string } }).sourceRef?.kind;
     for (const { type, resourceVersion } of wakes) {
-      if (type === 'artifact' && resourceVersion && isWatchedKind(kind)) await deps.objects.catchUp(kind, resourceVersion);
+      if (type === 'artifact' && resourceVersion && isWatchedKind(kind))
+        await deps.objects.catchUp(kind, resourceVersion);
     }
   };
 
@@ -69,7 +70,8 @@ export function createObserveActivities(deps: ObserveDependencies) {
       if (!object) return { ...absent, url: '' };
       const common = observationOf(object, object.spec.interval ?? defaultIntervalOfHelmRepository);
       // A HelmRepository that has become static leaves nothing behind, as if it was deleted.
-      if (isStatic(object)) return { ...(common.hasFinalizer ? common : absent), isDeleting: true, url: originOf(object) };
+      if (isStatic(object))
+        return { ...(common.hasFinalizer ? common : absent), isDeleting: true, url: originOf(object) };
       await catchUpWithSource(object, input.wakes);
       return {
         ...common,

@@ -5,7 +5,13 @@ import type { ReferencedKind, WatchedReferences } from '../../k8s/referenced-obj
 import { chartSourceOf, chartSourceRefOf } from './chart-source.ts';
 import { dependencyExpressionError } from './dependencies.ts';
 import type { HelmReleaseObservation } from './observation.ts';
-import { absent, createLook, observationOf, type ObserveDependencies, type ObserveInput } from './observe-activities.ts';
+import {
+  absent,
+  createLook,
+  observationOf,
+  type ObserveDependencies,
+  type ObserveInput,
+} from './observe-activities.ts';
 import { teardownOf, waitingOf } from './waiting.ts';
 
 export interface ObserveReleaseDependencies extends ObserveDependencies {
@@ -14,8 +20,6 @@ export interface ObserveReleaseDependencies extends ObserveDependencies {
   releaseExpressionError(object: HelmRelease): string;
   /** True when the HelmChart of `spec.chart` is as wanted, as far as memory knows, and no other is left. */
   isChartAsWanted(object: HelmRelease): boolean;
-  /** True when memory proves that the release of this artifact and these inputs is in place, tested and not drifted. */
-  isReleaseSettled(object: HelmRelease, artifactDigest: string): Promise<boolean>;
 }
 
 export type ObserveReleaseActivities = ReturnType<typeof createObserveReleaseActivities>;
@@ -58,14 +62,8 @@ export function createObserveReleaseActivities(deps: ObserveReleaseDependencies)
       const waiting = await waitingOf(object, 'reason' in source ? { revision: '' } : source, deps);
       if (waiting) return { ...seen, ...waiting };
       if ('reason' in source) return { ...seen, obstacle: source };
-      const known = { ...seen, artifact: source, revision: source.revision };
-      if (mustChangeChart) return known;
-      return {
-        ...known,
-        // What is deployed of it is in the status; a settled release is at the revision of its source.
-        appliedRevision: status?.lastAttemptedRevision,
-        isSettled: await deps.isReleaseSettled(object, source.digest),
-      };
+      // Whether all is in place is in Helm's storage, which a pass reads; it starts no process for that.
+      return { ...seen, artifact: source, revision: source.revision, appliedRevision: status?.lastAttemptedRevision };
     },
   };
 }

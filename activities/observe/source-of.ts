@@ -14,6 +14,26 @@ const awaitFreshMs = 1_000;
 export interface SourceLookup {
   objects: FluxObjects;
   isCrossNamespaceAllowed: boolean;
+  /** @default true */
+  isExternalArtifactAllowed?: boolean;
+}
+
+/** Why an object may not be made from a source, whether that exists or not; undefined when it may. */
+export function accessRefusal(
+  { kind, namespace, name }: { kind: string; namespace: string; name: string },
+  ownNamespace: string | undefined,
+  { isCrossNamespaceAllowed, isExternalArtifactAllowed = true }: Omit<SourceLookup, 'objects'>,
+): Obstacle | undefined {
+  const subject = `${kind}/${namespace}/${name}`;
+  if (namespace !== ownNamespace && !isCrossNamespaceAllowed) {
+    const message = `can't access '${subject}', cross-namespace references have been blocked`;
+    return { reason: 'AccessDenied', message };
+  }
+  if (kind === 'ExternalArtifact' && !isExternalArtifactAllowed) {
+    const message = `can't access '${subject}', sources of kind ExternalArtifact are turned off`;
+    return { reason: 'AccessDenied', message };
+  }
+  return undefined;
 }
 
 /** Anything with a `spec.sourceRef`; without a namespace the source is in the object's own. */
@@ -25,12 +45,8 @@ export async function sourceOf(
 ): Promise<ArtifactRef | Obstacle | { awaitMs: number }> {
   const { kind, name, namespace = object.metadata.namespace ?? '' } = object.spec.sourceRef;
   const subject = `${kind}/${namespace}/${name}`;
-  if (namespace !== object.metadata.namespace && !deps.isCrossNamespaceAllowed) {
-    return {
-      reason: 'AccessDenied',
-      message: `can't access '${subject}', cross-namespace references have been blocked`,
-    };
-  }
+  const refusal = accessRefusal({ kind, namespace, name }, object.metadata.namespace, deps);
+  if (refusal) return refusal;
   const source = isWatchedKind(kind)
     ? ((await deps.objects.get(kind, { namespace, name })) as SourceObject | undefined)
     : undefined;
@@ -53,5 +69,14 @@ export async function sourceOf(
     url: artifact.url,
     revision: artifact.revision,
     updatedAt: artifact.lastUpdateTime,
+    ...originRevisionOf(artifact),
   };
 }
+
+/** Long ones are cut: whoever makes an artifact writes it, and it enters histories. */
+function originRevisionOf({ metadata }: { metadata?: Record<string, string> }): { originRevision?: string } {
+  const originRevision = metadata?.['org.opencontainers.image.revision']?.slice(0, maxOriginRevision);
+  return originRevision ? { originRevision } : {};
+}
+
+const maxOriginRevision = 200;

@@ -23,6 +23,8 @@ import { sourceOf } from './source-of.ts';
 export interface WaitingDependencies {
   objects: FluxObjects;
   isCrossNamespaceAllowed: boolean;
+  /** @default true */
+  isExternalArtifactAllowed?: boolean;
   /** An object of a kind that is not watched, as the account of the one that waits may see it; one request. */
   readObject(waiter: KubeObject, ref: ObjectRef): Promise<KubeObject | undefined>;
   isObjectHealthy(object: KubeObject): boolean;

@@ -25,7 +25,9 @@ export interface ActionVerdict {
   isSuccess: boolean;
 }
 
-const conditionTypes: Readonly<Partial<Record<ReleaseAction, { condition: ActionVerdict['condition']; word: string }>>> = {
+const conditionTypes: Readonly<
+  Partial<Record<ReleaseAction, { condition: ActionVerdict['condition']; word: string }>>
+> = {
   install: { condition: 'Released', word: 'Install' },
   upgrade: { condition: 'Released', word: 'Upgrade' },
   test: { condition: 'TestSuccess', word: 'Test' },
@@ -43,7 +45,8 @@ export function verdictOf(result: ReleaseActionResult, chart: ChartSummary): Act
   const isRelease = action === 'install' || action === 'upgrade';
   const isVersioned = snapshot && (isSuccess || !isRelease);
   const version = action === 'rollback' ? result.toVersion : snapshot?.version;
-  const place = isVersioned && version !== undefined ? placeOf(release, version) : `${release.namespace}/${release.name}`;
+  const place =
+    isVersioned && version !== undefined ? placeOf(release, version) : `${release.namespace}/${release.name}`;
   const named = `${place} with chart ${snapshot && !isRelease ? chartOf(snapshot) : nameOf(chart)}`;
   const message = messageOf(action, outcome, named, isRemediation === true);
   const detail = failure?.message ?? (action === 'test' ? testsMessage(snapshot) : undefined);
@@ -132,12 +135,7 @@ export function statusAfterRelease(
   const conditions = withConditions(
     status.conditions,
     drift ? [driftWish(drift)] : [],
-    [
-      'Reconciling',
-      'Stalled',
-      ...(object.spec.test?.enable ? [] : ['TestSuccess']),
-      ...(drift ? [] : ['Drifted']),
-    ],
+    ['Reconciling', 'Stalled', ...(object.spec.test?.enable ? [] : ['TestSuccess']), ...(drift ? [] : ['Drifted'])],
     context.generation,
     context.now,
   );
@@ -208,7 +206,7 @@ export function historyAfter(history: readonly HelmSnapshot[], result: ReleaseAc
   if (action === 'uninstall' && !result.failure) {
     const [newest, ...rest] = history;
     if (!newest || !result.isRemediation) return [];
-    return [{ ...newest, ...(snapshot ?? {}), status: 'uninstalled' }, ...rest];
+    return [{ ...newest, ...snapshot, status: 'uninstalled' }, ...rest];
   }
   if (!snapshot) return [...history];
   if (action === 'install') return [snapshot];

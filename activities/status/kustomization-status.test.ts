@@ -97,6 +97,26 @@ describe('statusAfterSuccess', () => {
   });
 });
 
+test('the name in the origin goes with its revision, also back with a rollback', () => {
+  const first = { ...context, revision: 'latest@sha256:a', originRevision: 'main@sha1:a', manifestsDigest: 'sha256:1' };
+  const applied = statusAfterSuccess(object(), first, {});
+  expect(applied).toMatchObject({
+    lastAppliedOriginRevision: 'main@sha1:a',
+    history: [{ metadata: { revision: 'latest@sha256:a', originRevision: 'main@sha1:a' } }],
+  });
+  const second = {
+    ...context,
+    revision: 'latest@sha256:b',
+    originRevision: 'main@sha1:b',
+    manifestsDigest: 'sha256:2',
+  };
+  const next = statusAfterSuccess(object({}, applied), second, {});
+  const target = { revision: 'latest@sha256:a', manifestsDigest: 'sha256:1' };
+  const back = statusAfterRollback(object({}, next), { ...context, revision: 'latest@sha256:b' }, { target });
+  expect(back).toMatchObject({ lastAppliedOriginRevision: 'main@sha1:a' });
+  expect(statusAfterSuccess(object({}, next), context, {}).lastAppliedOriginRevision).toBeUndefined();
+});
+
 describe('statusAfterFailure', () => {
   test('keeps what was applied, and does not observe the generation', () => {
     const applied = statusAfterSuccess(object(), { ...context, generation: 1, revision: 'main@sha1:a' }, {});

@@ -24,6 +24,8 @@ export interface ReportContext {
   /** Value of `requestedAt` that the run answers. */
   request?: string;
   revision?: string;
+  /** The revision's name in the origin, when the source tells one. */
+  originRevision?: string;
   /** Digest of the manifests, when they were built. */
   manifestsDigest?: string;
   lostFights: readonly DriftRound[];
@@ -53,6 +55,7 @@ export function statusAfterSuccess(
     observedGeneration: context.generation,
     ...handled(context),
     lastAppliedRevision: revision,
+    lastAppliedOriginRevision: context.originRevision,
     lastAttemptedRevision: revision,
     ...(result.inventory ? { inventory: { entries: result.inventory } } : {}),
     history: withHistory(status.history, context, 'ReconciliationSucceeded'),
@@ -116,6 +119,7 @@ export function statusAfterRollback(
 ): KustomizationStatus {
   const status = object.status ?? {};
   const { target, failed, failedDigest } = result;
+  const originRevision = originRevisionOf(status, target.revision);
   const held = rollbackMessage(target.revision, context.revision ?? '');
   const reason = 'RollbackSucceeded';
   const message = failed ? `${held}. What failed: ${failed.message}` : held;
@@ -137,11 +141,12 @@ export function statusAfterRollback(
     observedGeneration: context.generation,
     ...handled(context),
     lastAppliedRevision: target.revision,
+    lastAppliedOriginRevision: originRevision,
     lastAttemptedRevision: context.revision ?? status.lastAttemptedRevision,
     ...(result.inventory ? { inventory: { entries: result.inventory } } : {}),
     history: withHistory(
       withFailure,
-      { ...context, revision: target.revision, manifestsDigest: target.manifestsDigest },
+      { ...context, revision: target.revision, originRevision, manifestsDigest: target.manifestsDigest },
       'ReconciliationSucceeded',
     ),
   };
@@ -202,6 +207,16 @@ function handled(context: ReportContext): { lastHandledReconcileAt?: string } {
   return context.request ? { lastHandledReconcileAt: context.request } : {};
 }
 
+function metadataOf({ revision, originRevision }: ReportContext): Record<string, string> | undefined {
+  if (!revision) return undefined;
+  return { revision, ...(originRevision ? { originRevision } : {}) };
+}
+
+/** The name that a revision of the history has in the origin. */
+export function originRevisionOf(status: KustomizationStatus | undefined, revision: string): string | undefined {
+  return status?.history?.find(({ metadata }) => metadata?.['revision'] === revision)?.metadata?.['originRevision'];
+}
+
 type History = NonNullable<KustomizationStatus['history']>;
 
 /** Contract 1.8: one entry for each (digest, reason); a repeat counts up and moves to the front; five are kept. */
@@ -217,7 +232,7 @@ function withHistory(history: KustomizationStatus['history'], context: ReportCon
     lastReconciledDuration: formatDuration(context.durationMs),
     lastReconciledStatus: reason,
     totalReconciliations: (known?.totalReconciliations ?? 0) + 1,
-    metadata: context.revision ? { revision: context.revision } : undefined,
+    metadata: metadataOf(context),
   };
   return [entry, ...entries.filter((other) => other !== known)].slice(0, historyLimit);
 }

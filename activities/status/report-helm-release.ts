@@ -1,6 +1,5 @@
 // Reports of a HelmRelease: after every action, so that its counters outlive the worker, and at the end of a reconcile.
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
-import { formatDuration, parseDuration } from '../../k8s/duration.ts';
 import type { InventoryEntry } from '../../k8s/object.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
 import type { ReconcileOutcome, StageFailure } from '../../workflows/reconciled-kind.ts';
@@ -165,14 +164,4 @@ function eventOf(result: ReleaseActionResult, attempt: Attempt): EventText | und
   const log = (failure?.logTail ?? []).slice(-maxLogLines);
   const message = log.length > 0 ? `${verdict.message}\n\nLast Helm logs:\n\n${log.join('\n')}` : verdict.message;
   return { type: failure ? 'Warning' : 'Normal', reason: verdict.reason, message };
-}
-
-/** `Running 'install' action with timeout of 5m0s` (contract 2.2). */
-export function actionProgress(action: string, timeoutMs: number): string {
-  return `Running '${action}' action with timeout of ${formatDuration(timeoutMs)}`;
-}
-
-/** Timeout of an action: its own, that of the spec, 5 m (contract 2.2). */
-export function releaseTimeoutMs(own: string | undefined, spec: string | undefined): number {
-  return parseDuration(own ?? spec ?? '5m');
 }

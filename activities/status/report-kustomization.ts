@@ -8,6 +8,7 @@ import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workf
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
 import {
+  originRevisionOf,
   ownerConflictCondition,
   rollbackMessage,
   statusAfterFailure,
@@ -29,6 +30,7 @@ interface ReportInput {
   generation: number;
   request?: string;
   revision?: string;
+  originRevision?: string;
   trigger: string;
   startedAtMs: number;
   lostFights: DriftRound[];
@@ -69,7 +71,12 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
 
   const tell = (object: Kustomization, type: 'Normal' | 'Warning', reason: string, message: string, extra = {}) => {
     const revision = object.status?.lastAttemptedRevision;
-    const annotations = { ...(revision ? { [`${group}/revision`]: revision } : {}), ...extra };
+    const originRevision = revision && originRevisionOf(object.status, revision);
+    const annotations = {
+      ...(revision ? { [`${group}/revision`]: revision } : {}),
+      ...(originRevision ? { [`${group}/originRevision`]: originRevision } : {}),
+      ...extra,
+    };
     events.record({ object, type, reason, message, annotations, component });
   };
 

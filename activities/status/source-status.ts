@@ -59,8 +59,11 @@ export function sourceStatusAfterFailure(
 ): SourceStatus {
   const status = object.status ?? {};
   const told = conditionsOf(failed.reason).map((type): ConditionWish => {
-    const verdict = type === 'SourceVerified' ? 'False' : 'True';
-    return { type, status: verdict, reason: failed.reason, message: failed.message };
+    const { message } = failed;
+    if (type !== 'SourceVerified') return { type, status: 'True', reason: failed.reason, message };
+    // A chart's own reason is for Ready and BuildFailed (contract 1.0, source reason catalogue).
+    const reason = failed.reason === 'ChartVerificationError' ? 'VerificationError' : failed.reason;
+    return { type, status: 'False', reason, message };
   });
   return {
     ...status,

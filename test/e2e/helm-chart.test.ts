@@ -28,7 +28,7 @@ beforeAll(async () => {
   await scenario.createSource();
 }, 300_000);
 afterAll(async () => {
-  client.close();
+  await client.close();
   await server.close();
 });
 

@@ -22,7 +22,7 @@ afterAll(async () => {
   await own?.stop();
 });
 
-/** A hook that takes as long as `.Values.hookSeconds` says, by a pod that kwok never ends. */
+/** A hook that runs before the objects are applied. */
 const slowHook = {
   'templates/hook.yaml': `apiVersion: batch/v1
 kind: Job

@@ -217,7 +217,10 @@ spec:
 });
 
 describe('drift', () => {
-  const detection = (mode: string, ignore: object[] = []) => ({ driftDetection: { mode, ignore }, values: { v: 'one' } });
+  const detection = (mode: string, ignore: object[] = []) => ({
+    driftDetection: { mode, ignore },
+    values: { v: 'one' },
+  });
 
   test('is put right as soon as it happens, without a new revision; what is ignored stays', async () => {
     const scenario = await createReleaseScenario(client, 'hr-drift', chart(deploymentTemplate));
@@ -229,14 +232,16 @@ describe('drift', () => {
     const deployment = { group: 'apps', version: 'v1', kind: 'Deployment', namespace, name: 'app' };
     await client.patch(deployment, { spec: { replicas: 2 } }, { type: 'merge', fieldManager: 'someone' });
     await client.patch(config, { data: { v: 'changed' } }, { type: 'merge', fieldManager: 'someone' });
-    await eventually('the value', async () => (await scenario.configMap('app'))?.data && 
-      ((await scenario.configMap('app'))?.data as Record<string, string>).v === 'one');
+    await eventually('the value', async () => {
+      const data = (await scenario.configMap('app'))?.data as Record<string, string> | undefined;
+      return data?.v === 'one';
+    });
     await client.delete(config);
     await eventually('the object', async () => await scenario.configMap('app'));
 
     expect(scenario.history()).toEqual(['1 deployed Install complete']);
     const live = await client.get(deployment);
-    expect((live?.spec as { replicas: number }).replicas).toBe(2);
+    expect(live?.spec).toMatchObject({ replicas: 2 });
     const events = await scenario.events(await scenario.release());
     expect(events.map(({ reason }) => reason)).toContain('DriftCorrected');
     await eventually('the condition', async () => {

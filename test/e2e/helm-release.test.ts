@@ -45,10 +45,11 @@ describe('a release from a chart in Git', () => {
       lastAttemptedRevision: '1.0.0',
       history: [{ apiVersion: 'v2', name: 'app', namespace, version: 1, status: 'deployed', action: 'install' }],
     });
-    expect(statusOf(installed).inventory?.entries.map(({ id }) => id).sort()).toEqual([
-      `${namespace}_app__ConfigMap`,
-      `${namespace}_app_apps_Deployment`,
-    ]);
+    expect(
+      statusOf(installed)
+        .inventory?.entries.map(({ id }) => id)
+        .sort(),
+    ).toEqual([`${namespace}_app__ConfigMap`, `${namespace}_app_apps_Deployment`]);
     const object = await scenario.configMap('app');
     expect(object?.metadata.labels).toMatchObject({
       'helm.toolkit.fluxcd.io/name': 'app',
@@ -62,7 +63,10 @@ describe('a release from a chart in Git', () => {
     expect(await valueOf(scenario)).toBe('two');
 
     await scenario.push(chart(deploymentTemplate, '1.1.0'));
-    await eventually('the new chart to be released', async () => statusOf(await scenario.release()).lastAttemptedRevision === '1.1.0');
+    await eventually(
+      'the new chart to be released',
+      async () => statusOf(await scenario.release()).lastAttemptedRevision === '1.1.0',
+    );
     const upgraded = await scenario.readyIs('True', 'UpgradeSucceeded');
     expect(scenario.history()).toEqual([
       '1 superseded Install complete',

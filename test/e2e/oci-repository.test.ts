@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import type { KubeClient } from '../../k8s/client.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import { ensureBinaries } from '../../tools/platform/index.ts';
@@ -95,6 +96,9 @@ interface OciStatus {
 
 const ociStatus = (object: KubeObject): OciStatus => object.status as OciStatus;
 
+/** A revision as both CLIs show it. */
+const short = (revision = ''): string => revision.replace(/(sha256:[0-9a-f]{8})[0-9a-f]+/, '$1');
+
 test('an artifact that flux pushed is reconciled, consumed, and followed', async () => {
   const { namespace } = scenario;
   const url = `oci://${registry.host}/team/app`;
@@ -114,7 +118,7 @@ test('an artifact that flux pushed is reconciled, consumed, and followed', async
   );
   const object = await ready('app');
   const { artifact, url: link } = ociStatus(object);
-  expect(printed).toContain(`stored artifact for digest '${artifact?.revision}'`);
+  expect(printed).toContain(`stored artifact for digest '${short(artifact?.revision)}'`);
   expect(artifact?.revision).toMatch(/^latest@sha256:[0-9a-f]{64}$/);
   expect(artifact?.path).toBe(
     `ocirepository/${namespace}/app/${artifact?.revision.slice('latest@sha256:'.length)}.tar.gz`,
@@ -151,9 +155,14 @@ test('an artifact that flux pushed is reconciled, consumed, and followed', async
       sourceRef: { kind: 'OCIRepository', name: 'app' },
     }),
   );
-  const applied = await scenario.applied(artifact?.revision ?? '');
+  await scenario.applied(artifact?.revision ?? '');
   expect((await scenario.configMap('oci-one'))?.data).toEqual({ v: '1' });
-  expect(applied.status).toMatchObject({ lastAppliedOriginRevision: origin.revision });
+  const { status } = (await scenario.kustomization()) as Kustomization;
+  expect(status?.lastAppliedOriginRevision).toBe(origin.revision);
+  expect(status?.history?.[0]?.metadata).toEqual({
+    revision: artifact?.revision,
+    originRevision: origin.revision,
+  });
 
   const second = folder('app', { 'deploy/one.yaml': configMap('oci-one', { v: '2' }) });
   succeeded(await continuo('push', 'artifact', `${url}:latest`, `--path=${second}`, ...pushFlags));
@@ -168,12 +177,11 @@ test('an artifact that flux pushed is reconciled, consumed, and followed', async
 test('the commands of both CLIs show, export, reconcile, suspend and resume it', async () => {
   const { namespace } = scenario;
   const revision = ociStatus(await ready('app')).artifact?.revision ?? '';
-  const short = revision.replace(/(sha256:[0-9a-f]{8})[0-9a-f]+/, '$1');
   for (const shown of [
     await flux('get', 'sources', 'oci'),
     await continuo('get', 'source', 'oci', `--namespace=${namespace}`),
   ]) {
-    expect(succeeded(shown)).toContain(`stored artifact for digest '${short}'`);
+    expect(succeeded(shown)).toContain(`stored artifact for digest '${short(revision)}'`);
   }
   for (const exported of [
     await flux('export', 'source', 'oci', 'app'),

@@ -1,6 +1,6 @@
 // Charts as we package them, against `helm package`, `helm dependency build` and `helm pull` of the real helm.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,6 +8,7 @@ import { readValuesYaml } from '../../activities/helm/values-yaml.ts';
 import {
   chartFiles,
   createHelm,
+  type Helm,
   startChartRepository,
   type TestChartRepository,
   writeFiles,
@@ -213,7 +214,6 @@ describe('resolves versions as helm does', () => {
   let repository: TestChartRepository;
   beforeAll(async () => {
     repository = await startChartRepository();
-    mkdirSync(join(repository.directory, 'x'));
     for (const version of versions) repository.add(chartFiles('web', version));
   }, 120_000);
   afterAll(() => repository.close());

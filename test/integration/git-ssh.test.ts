@@ -1,6 +1,7 @@
 // GitRepository over SSH against OpenSSH's server with git-shell as the login shell.
 import { randomBytes } from 'node:crypto';
 import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startCuttableProxy } from '../servers/cuttable-proxy.ts';
 import { createTestRepository, type TestRepository } from '../servers/git.ts';
@@ -246,6 +247,22 @@ describe('a bad network', () => {
     expect(failed.message).toMatch(/fetching .* failed/);
     middle.cutAfter(undefined);
     expect((await fixture.reconcile()).fileCount).toBe(2);
+    middle.close();
+  });
+
+  it('is of no concern once the operation has ended', async () => {
+    const { repository, url } = createRepository();
+    repository.commit('first');
+    const middle = await startCuttableProxy(server.port);
+    fixture.secrets['apps/ssh'] = { identity: key.privateKey, known_hosts: server.knownHosts(middle.port) };
+    fixture.use(url.replace(`:${server.port}`, `:${middle.port}`), withSecret);
+    expect((await fixture.reconcile()).fileCount).toBe(1);
+    // What is left of the connection breaks, and the signal of the operation fires: nobody is hurt.
+    middle.cut();
+    fixture.abort.abort(new Error('cancelled by the test'));
+    await sleep(200);
+    fixture.abort = new AbortController();
+    expect(await fixture.fetch()).toMatchObject({ isUnchanged: true });
     middle.close();
   });
 

@@ -304,6 +304,30 @@ test('a dry run prints what would be applied, and changes nothing', async () => 
   expect(await storage.list('web')).toEqual([]);
 });
 
+test('a megabyte of manifests passes through the post-renderer as it is', async () => {
+  const large = await writeChart(join(root, 'large.tgz'), {
+    'Chart.yaml': 'apiVersion: v2\nname: large\nversion: 1.0.0\n',
+    'templates/large.yaml': `{{ range $i := until 10 }}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: large-{{ $i }}
+data:
+  text: |
+{{ range $j := until 1000 }}    {{ $i }} {{ $j }} ${'x'.repeat(90)} äöü
+{{ end }}{{ end }}`,
+  });
+  expect(await run(installArgs(input()), { chart: large })).toMatchObject({ error: undefined });
+  const { namespace } = names;
+  const last = await client.get({ group: '', version: 'v1', kind: 'ConfigMap', namespace, name: 'large-9' });
+  const { text = '' } = (last?.data ?? {}) as Record<string, string>;
+  expect(text.split('\n')).toHaveLength(1001);
+  expect(text).toContain(`9 999 ${'x'.repeat(90)} äöü`);
+  const manifest = (await storage.last('web'))?.release.manifest ?? '';
+  expect(Buffer.byteLength(manifest)).toBeGreaterThan(1_000_000);
+});
+
 test('real helm takes every option of the contract', async () => {
   const all = {
     disableWait: true,

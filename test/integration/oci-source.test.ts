@@ -455,34 +455,52 @@ describe('a token server', () => {
   });
 });
 
-describe('TLS', () => {
-  it('needs the CA, and the client certificate where it is demanded', async () => {
-    for (const tls of ['server', 'mutual'] as const) {
-      const registry = await startTestRegistry({ tls });
-      try {
-        await pushTestArtifact(registry, 'team/app', 'latest', await artifactOf());
-        const url = `oci://${registry.host}/team/app`;
-        fixture.use(url);
-        expect(await failureOf(fixture.fetch())).toMatchObject({
-          reason: 'OCIArtifactPullFailed',
-          message: expect.stringContaining('unknown CA') as string,
-        });
-        const ca = { 'ca.crt': testPem('ca.crt') };
-        const pair = { 'tls.crt': testPem('client.crt'), 'tls.key': testPem('client.key') };
-        fixture.secrets['apps/tls'] = tls === 'server' ? ca : { ...ca, ...pair };
-        fixture.use(url, { certSecretRef: { name: 'tls' } });
-        expect((await fixture.reconcile()).archived.fileCount).toBe(2);
-        fixture.secrets['apps/tls'] = ca;
-        if (tls === 'mutual') expect((await failureOf(fixture.fetch())).message).toContain('client certificate');
-        fixture.secrets['apps/tls'] = { 'ca.crt': 'nonsense' };
-        expect(await failureOf(fixture.fetch())).toMatchObject({ reason: 'AuthenticationFailed' });
-        fixture.use(url, { insecure: true });
-        if (tls === 'server') expect((await fixture.fetch()).revision).toMatch(/^latest@/);
-      } finally {
-        await registry.close();
-      }
-    }
+describe.each(['server', 'mutual'] as const)('a registry with TLS, %s', (tls) => {
+  let registry: TestRegistry;
+  let url: string;
+  const ca = { 'ca.crt': testPem('ca.crt') };
+  const pair = { 'tls.crt': testPem('client.crt'), 'tls.key': testPem('client.key') };
+
+  beforeAll(async () => {
+    registry = await startTestRegistry({ tls });
+    await pushTestArtifact(registry, 'team/app', 'latest', await artifactOf());
+    url = `oci://${registry.host}/team/app`;
   });
+  afterAll(() => registry.close());
+
+  it('is read with the CA and the client certificate of spec.certSecretRef', async () => {
+    fixture.secrets['apps/tls'] = { ...ca, ...pair };
+    fixture.use(url, { certSecretRef: { name: 'tls' } });
+    expect((await fixture.reconcile()).archived.fileCount).toBe(2);
+  });
+
+  it('is not read without the CA, or with one that is none', async () => {
+    fixture.use(url);
+    expect(await failureOf(fixture.fetch())).toMatchObject({
+      reason: 'OCIArtifactPullFailed',
+      message: expect.stringContaining('unknown CA') as string,
+    });
+    fixture.secrets['apps/tls'] = { 'ca.crt': 'nonsense' };
+    fixture.use(url, { certSecretRef: { name: 'tls' } });
+    expect(await failureOf(fixture.fetch())).toMatchObject({ reason: 'AuthenticationFailed' });
+  });
+});
+
+it('a registry that demands a client certificate says so, and one with any certificate is read with insecure', async () => {
+  const [mutual, plain] = await Promise.all([
+    startTestRegistry({ tls: 'mutual' }),
+    startTestRegistry({ tls: 'server' }),
+  ]);
+  try {
+    fixture.secrets['apps/tls'] = { 'ca.crt': testPem('ca.crt') };
+    fixture.use(`oci://${mutual.host}/team/app`, { certSecretRef: { name: 'tls' } });
+    expect((await failureOf(fixture.fetch())).message).toContain('client certificate');
+    await pushTestArtifact(plain, 'team/app', 'latest', await artifactOf());
+    fixture.use(`oci://${plain.host}/team/app`, { insecure: true });
+    expect((await fixture.fetch()).revision).toMatch(/^latest@/);
+  } finally {
+    await Promise.all([mutual.close(), plain.close()]);
+  }
 });
 
 it('goes through the proxy of spec.proxySecretRef, and says when it refuses', async () => {

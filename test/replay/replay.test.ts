@@ -16,7 +16,7 @@ describe('recorded histories', () => {
   test('there are some of every workflow', () => {
     const types = new Set(recorded.map((name) => name.split('.')[0]));
 
-    expect([...types].sort()).toEqual(['cluster', 'gitRepository', 'kustomization']);
+    expect([...types].sort()).toEqual(['cluster', 'gitRepository', 'helmRelease', 'kustomization']);
   });
 
   test('all replay with the workflows as they are now', async () => {

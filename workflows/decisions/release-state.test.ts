@@ -75,12 +75,20 @@ const actions: [string, Partial<ReleaseFacts>, string][] = [
     { difference: 'x', ...upgrade(exhausted) },
     'stall RetriesExceeded: Failed to upgrade after 2 attempt(s)',
   ],
-  ['out of sync, used up, forced: upgrade', { difference: 'x', ...upgrade(exhausted), isForced: true }, 'run upgrade release'],
+  [
+    'out of sync, used up, forced: upgrade',
+    { difference: 'x', ...upgrade(exhausted), isForced: true },
+    'run upgrade release',
+  ],
   ['untested: test', { tests: 'due' }, 'run test test'],
   ['failed, nothing was tried by this object: upgrade', { ...failed, lastAction: undefined }, 'run upgrade release'],
   ['failed, what failed has changed: upgrade', failed, 'run upgrade release'],
   ['failed, forced: upgrade', { ...failed, ...upgrade(exhausted), isForced: true }, 'run upgrade release'],
-  ['failed, retry strategy: upgrade', { ...failed, ...upgrade({ failures: 9, retryIntervalMs: 1 }) }, 'run upgrade release'],
+  [
+    'failed, retry strategy: upgrade',
+    { ...failed, ...upgrade({ failures: 9, retryIntervalMs: 1 }) },
+    'run upgrade release',
+  ],
   ['failed once of two: rollback', { ...failed, ...upgrade({ failures: 1, retries: 1 }) }, 'run rollback remediate'],
   [
     'failed once of two, strategy uninstall: uninstall',

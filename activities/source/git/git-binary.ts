@@ -1,5 +1,6 @@
-// Large packs are indexed by the `git` binary, which takes a fraction of our time. It sees one file and nothing else: no
-// network, no credentials, no repository, no configuration of the machine, and so no hooks and no filters.
+// Large packs are indexed by the `git` binary, in a process of its own, so that the worker does other things meanwhile. It
+// sees one file and nothing else: no network, no credentials, no repository, no configuration of the machine, and so no
+// hooks and no filters.
 import { execFile } from 'node:child_process';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';

@@ -37,7 +37,7 @@ export interface GitSourceDeps extends LargePackOptions {
   include?: IncludeDeps;
   /** Largest pack stream of one fetch. @default 1 GiB */
   maxRepositoryBytes?: number;
-  /** Trees and small files kept in memory between commits. @default 64 MiB */
+  /** Trees kept in memory between commits. @default 16 MiB */
   objectCacheBytes?: number;
 }
 
@@ -50,7 +50,7 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
     largePackBytes: deps.largePackBytes,
   });
   const remotes = { readSecret: deps.readSecret, tokens: createGitHubTokens() };
-  const cache = createByteCache(deps.objectCacheBytes ?? 64 * 1024 * 1024);
+  const cache = createByteCache(deps.objectCacheBytes ?? 16 * 1024 * 1024);
 
   return {
     async fetch(object, signal) {

@@ -35,8 +35,7 @@ const maxIgnoreFileBytes = 1024 * 1024;
 
 /**
  * The files of a tree that go into the artifact. Symbolic links, and submodules that were not fetched, are left out
- * (contract 1.0). Blobs and
- * trees that the cache holds are not read again. Fails with GitOperationFailed for a sparse directory that is not in the
+ * (contract 1.0). Trees that the cache holds are not read again. Fails with GitOperationFailed for a sparse directory that is not in the
  * tree, SourceIgnoreError for an ignore file that is too large, ArchiveOperationFailed for too many files.
  */
 export async function filesOfTree(
@@ -157,12 +156,7 @@ function createCachedReader(objects: ObjectStore, cache: ByteCache) {
       cache.set(`tree ${oid}`, Buffer.from(JSON.stringify(entries)));
       return entries;
     },
-    async blob(oid: string): Promise<Uint8Array> {
-      const known = cache.get(oid);
-      if (known) return known;
-      const content = await objects.readBlob(oid);
-      cache.set(oid, content);
-      return content;
-    },
+    // Files are read for what changed alone, and once: keeping them would be memory for nothing.
+    blob: (oid: string): Promise<Uint8Array> => objects.readBlob(oid),
   };
 }

@@ -42,9 +42,9 @@ function readTar(tarball: Buffer): ChartFiles {
     strict: true,
     onReadEntry(entry) {
       const path = entry.path.replaceAll('\\', '/');
-      if (!['File', 'OldFile', 'ContiguousFile'].includes(entry.type)) return void entry.resume();
+      if (!['File', 'OldFile', 'ContiguousFile'].includes(entry.type)) return entry.resume();
       problem ??= problemOf(path, entry.size, files.size);
-      if (problem !== undefined) return void entry.resume();
+      if (problem !== undefined) return entry.resume();
       const chunks: Buffer[] = [];
       entry.on('data', (chunk: Buffer) => chunks.push(chunk));
       entry.on('end', () => files.set(path.slice(path.indexOf('/') + 1), withoutByteOrderMark(Buffer.concat(chunks))));

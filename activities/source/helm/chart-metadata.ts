@@ -36,8 +36,7 @@ export function readChartMetadata(text: string, yaml: HelmYaml): ChartMetadata {
   const fields: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(given)) {
     if (value === null || value === '' || value === false || (Array.isArray(value) && value.length === 0)) continue;
-    if (textFields.has(key))
-      fields[key] = typeof value === 'object' ? value : String(value as string | number | boolean);
+    if (textFields.has(key)) fields[key] = typeof value === 'object' ? value : String(value);
     else if (otherFields.has(key)) fields[key] = value;
   }
   const apiVersion = textOf(fields['apiVersion']) || 'v1';

@@ -1,5 +1,5 @@
 // Git over SSH: one connection for an operation, `git-upload-pack` run in it, and nothing else ever asked for.
-import { PassThrough } from 'node:stream';
+import { type Duplex, PassThrough } from 'node:stream';
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
 import { failure, messageOf } from '../../../errors.ts';
 import type { GitCredentials } from '../credentials.ts';
@@ -28,6 +28,7 @@ interface Session {
 }
 
 const keepaliveIntervalMs = 15_000;
+const farewellMs = 2_000;
 const maxLastWords = 2_000;
 const defaultUser = 'git';
 
@@ -35,6 +36,7 @@ const defaultUser = 'git';
 export function createSshTransport(repositoryUrl: string, credentials: GitCredentials): GitTransport {
   const place = placeOf(repositoryUrl);
   let client: Client | undefined;
+  let socket: Duplex | undefined;
   let session: Session | undefined;
   let whyRefused: string | undefined;
   let lastError: Error | undefined;
@@ -44,6 +46,7 @@ export function createSshTransport(repositoryUrl: string, credentials: GitCreden
     const { ssh } = credentials;
     if (!ssh) throw failure('AuthenticationFailed', 'a repository over SSH needs a Secret in spec.secretRef');
     const sock = await openConnection(place.host, place.port, credentials.proxy, signal);
+    socket = sock;
     const name = knownHostName(place.host, place.port);
     const username = ssh.username ?? (place.user || defaultUser);
     const opened: Client = new ssh2.Client();
@@ -89,6 +92,7 @@ export function createSshTransport(repositoryUrl: string, credentials: GitCreden
     });
     // ssh2's channels do not end with an error, so what is read comes through a stream that does.
     const body = new PassThrough({ highWaterMark: 256 * 1024 });
+    body.on('error', () => undefined); // whoever reads gets it; after the last read nobody is there to
     channel.pipe(body);
     opened.once('error', (error: Error) => body.destroy(error));
     opened.once('close', () => body.end());
@@ -160,6 +164,8 @@ export function createSshTransport(repositoryUrl: string, credentials: GitCreden
     close() {
       if (session?.isReady) session.channel.end(flushPacket); // no more requests
       client?.end();
+      // A server that does not answer the farewell is not waited for.
+      setTimeout(() => socket?.destroy(), farewellMs).unref();
     },
   };
 }

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { placeOf } from './api-gateway.ts';
+
+const session = { namespace: 'apps', storageNamespace: 'store' };
+const secrets = (namespace: string): string => `/api/v1/namespaces/${namespace}/secrets`;
+
+const cases: [string, string, string, boolean][] = [
+  [
+    'a list of releases',
+    `${secrets('apps')}?labelSelector=name%3Da%2Cowner%3Dhelm`,
+    `${secrets('store')}?labelSelector=name%3Da%2Cowner%3Dhelm`,
+    true,
+  ],
+  ['a new release', secrets('apps'), secrets('store'), true],
+  ['a release', `${secrets('apps')}/sh.helm.release.v1.a.v1`, `${secrets('store')}/sh.helm.release.v1.a.v1`, true],
+  ['a Secret of the chart', `${secrets('apps')}/login`, `${secrets('apps')}/login`, false],
+  [
+    'a new Secret of the chart',
+    `${secrets('apps')}?fieldManager=helm`,
+    `${secrets('apps')}?fieldManager=helm-controller`,
+    false,
+  ],
+  [
+    'a list of other Secrets',
+    `${secrets('apps')}?labelSelector=a%3Db`,
+    `${secrets('apps')}?labelSelector=a%3Db`,
+    false,
+  ],
+  [
+    'Secrets of another namespace',
+    `${secrets('other')}/sh.helm.release.v1.a.v1`,
+    `${secrets('other')}/sh.helm.release.v1.a.v1`,
+    false,
+  ],
+  [
+    'an apply',
+    '/apis/apps/v1/namespaces/apps/deployments/a?fieldManager=helm&force=true',
+    '/apis/apps/v1/namespaces/apps/deployments/a?fieldManager=helm-controller&force=true',
+    false,
+  ],
+];
+
+test.each(cases)('%s goes to its place', (_, path, expected, isStorage) => {
+  expect(placeOf(new URL(path, 'http://gateway'), session)).toEqual({ path: expected, isStorage });
+});
