@@ -13,7 +13,9 @@ const real = {
 // On a machine that is busy with something else a time limit may be missed once; a test that is wrong fails twice.
 const retry = 1;
 
-const faults = ['test/e2e/{apply-options,crash,helm-release-crash,outage,tenancy,random-sequences,s3-artifacts}.test.ts'];
+const faults = [
+  'test/e2e/{apply-options,crash,helm-release-crash,outage,tenancy,random-sequences,s3-artifacts}.test.ts',
+];
 
 export default defineConfig({
   test: {

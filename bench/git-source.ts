@@ -50,7 +50,7 @@ export async function measureRepository(bench: GitBench, files: number, megabyte
       kind: 'GitRepository',
       metadata: { namespace, name },
       spec: { interval: '1h', timeout: '5m', url, ref: { branch: 'main' } },
-    } as KubeObject);
+    });
     const seconds = await untilArchived(client, object, commit);
     const workerCpuSeconds = round(cpuSeconds(workerPid) - cpuBefore);
 

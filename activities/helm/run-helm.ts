@@ -96,7 +96,7 @@ async function supervise(
   const ending = createEnding(child, control, run.graceMs ?? defaultGraceMs);
   const rendering = new AbortController();
   const output = collect(child.stdio[channels.output], run.isOutputWanted ? maxOutputBytes : 0);
-  (child.stdio[channels.errors]).on('data', (chunk: Buffer) => log.add(chunk));
+  child.stdio[channels.errors].on('data', (chunk: Buffer) => log.add(chunk));
   let renderError: Error | undefined;
   answerPostRenderer(child.stdio[channels.rendered] as Readable, changed, async (manifests) => {
     try {

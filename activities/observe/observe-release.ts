@@ -30,7 +30,7 @@ export function createObserveReleaseActivities(deps: ObserveReleaseDependencies)
   /** Versions of the referenced objects that memory holds; the others are read when the release is prepared. */
   const inputsOf = ({ metadata, spec }: HelmRelease): string | undefined => {
     const versions = (spec.valuesFrom ?? []).flatMap(({ kind, name }) => {
-      const cache = deps.references.cacheOf(kind as ReferencedKind);
+      const cache = deps.references.cacheOf(kind);
       const found = cache.isSynced ? cache.get(metadata.namespace ?? '', name) : undefined;
       return found ? [`${kind}/${name} ${found.metadata.uid} ${found.metadata.resourceVersion}`] : [];
     });

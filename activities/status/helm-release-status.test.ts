@@ -49,7 +49,7 @@ function object(changes: { spec?: object; status?: object } = {}): HelmRelease {
     metadata: { namespace: 'flux', name: 'app', generation: 2 },
     spec: { interval: '1m', ...changes.spec },
     status: { history, lastAttemptedReleaseAction: 'upgrade', ...changes.status },
-  } as HelmRelease;
+  };
 }
 
 const failure = { message: 'no' };

@@ -19,7 +19,7 @@ const aliceTag = recordedObject('pgp-alice.tag');
 
 function secret(namespace: string, ...files: string[]): KubeObject {
   const data = Object.fromEntries(files.map((file) => [file, signatureFixture(file).toString('base64')]));
-  return { apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: 'keys' }, data } as KubeObject;
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: 'keys' }, data };
 }
 
 it('makes an artifact of what is signed, and of nothing else', async () => {
@@ -99,8 +99,8 @@ it('applies what another repository brings in, and again when that one changes',
     kind: 'GitRepository',
     metadata: { namespace, name: 'shared' },
     spec: { interval: '10m', url: shared.repository.url, ref: { branch: 'main' } },
-  } as KubeObject);
-  const value = async (): Promise<unknown> => (await main.configMap('included'))?.data as unknown;
+  });
+  const value = async (): Promise<unknown> => (await main.configMap('included'))?.data;
   await eventually('the included ConfigMap', async () => JSON.stringify(await value()) === '{"value":"one"}');
   expect((await main.source()).status).toMatchObject({
     includedArtifacts: [{ revision: expect.stringContaining('main@sha1:') }],

@@ -39,13 +39,13 @@ afterAll(async () => {
 function repositoryOf(name: string, verify: object): KubeObject {
   const url = `oci://${registry.host}/${name}`;
   const spec = { interval: '10m', url, insecure: true, ref: { tag: '1.0.0' }, verify };
-  return { apiVersion, kind: 'OCIRepository', metadata: { name, namespace: scenario.namespace }, spec } as KubeObject;
+  return { apiVersion, kind: 'OCIRepository', metadata: { name, namespace: scenario.namespace }, spec };
 }
 
 function keysOf(publicKey: string): KubeObject {
   const stringData = { 'cosign.pub': readFixture(`cosign/${publicKey}`).toString() };
   const metadata = { name: 'cosign-keys', namespace: scenario.namespace };
-  return { apiVersion: 'v1', kind: 'Secret', metadata, stringData } as KubeObject;
+  return { apiVersion: 'v1', kind: 'Secret', metadata, stringData };
 }
 
 async function source(name: string): Promise<KubeObject> {
