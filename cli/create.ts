@@ -25,7 +25,7 @@ import { onInterrupt } from './watch-objects.ts';
 import { isReconciledKind } from './workflow-view.ts';
 
 /** What another object may have to do first: it is waited for, up to the time-out. */
-const passingReasons = ['DependencyNotReady', 'ArtifactFailed', 'NoSourceArtifact'];
+const passingReasons = ['DependencyNotReady', 'ArtifactFailed', 'NoSourceArtifact', 'SourceNotReady'];
 
 /** Adds the commands. */
 export function register(program: Command): void {

@@ -1,7 +1,7 @@
 // Observe a HelmRelease: the object, its chart, what it depends on. Reads memory only; no request is sent.
 import { createHash } from 'node:crypto';
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
-import type { ReferencedKind, WatchedReferences } from '../../k8s/referenced-objects.ts';
+import type { WatchedReferences } from '../../k8s/referenced-objects.ts';
 import { chartSourceOf, chartSourceRefOf } from './chart-source.ts';
 import { dependencyExpressionError } from './dependencies.ts';
 import type { HelmReleaseObservation } from './observation.ts';
