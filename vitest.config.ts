@@ -42,7 +42,8 @@ export default defineConfig({
         },
       },
       // These start platforms and workers of their own, to kill them or to have them with other options.
-      { test: { name: 'faults', include: faults, ...real, retry, globalSetup: [], fileParallelism: false } },
+      // They wait most of their time, so two files run at once.
+      { test: { name: 'faults', include: faults, ...real, retry, globalSetup: [] } },
     ],
   },
 });

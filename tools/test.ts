@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ensureBinaries } from './platform/index.ts';
 
 const kubernetes = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const;
-await ensureBinaries([...kubernetes, 'kustomize', 'sops', 'kubectl', 'temporal', 'flux'], {
+await ensureBinaries([...kubernetes, 'kustomize', 'sops', 'helm', 'kubectl', 'temporal', 'flux'], {
   report: (line) => console.error(line),
 });
 

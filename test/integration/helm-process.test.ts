@@ -1,5 +1,6 @@
 // The helm binary under its supervisor, against the real API server: every action, what it may see and say, and how it
 // ends when it is cancelled, takes too long, or loses its worker.
+import { once } from 'node:events';
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -286,8 +287,10 @@ test('no process of helm outlives a worker that is killed, and the next one remo
     await eventually('a pending release', async () => (await storage.last('web'))?.status === 'pending-install');
     expect(processesOf(binary, names.namespace).length).toBeGreaterThan(0);
   } finally {
+    const ended = once(worker, 'exit');
     worker.kill('SIGKILL');
     session.close();
+    await ended;
   }
   await eventually('the end of helm', async () => processesOf(binary, names.namespace).length === 0);
   expect(readdirSync(processes)).toHaveLength(1);
