@@ -26,10 +26,12 @@ export default defineConfig({
           include: ['{workflows,activities,k8s,workers,cli,tools,bench}/**/*.test.ts'],
           pool: 'forks',
           maxWorkers: real.maxWorkers,
+          // Some make keys or try passphrases, which takes seconds on a busy machine.
+          testTimeout: 30_000,
         },
       },
-      { test: { name: 'golden', include: ['test/golden/**/*.test.ts'], ...real } },
-      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...real } },
+      { test: { name: 'golden', include: ['test/golden/**/*.test.ts'], ...real, retry } },
+      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], ...real, retry } },
       { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...real } },
       {
         test: {

@@ -16,6 +16,7 @@ import { addRegistryFlags, nameOf, type RegistryFlags, withRegistry } from './ar
 import { collect } from './create-flags.ts';
 import { usageError } from './exit.ts';
 import { formatValue, printLine } from './output.ts';
+import { workingTreeOf } from './working-tree.ts';
 
 interface PushFlags extends RegistryFlags {
   path?: string;
@@ -36,8 +37,8 @@ export function register(program: Command): void {
     .description('pack a directory or a file and upload it to a registry')
     .argument('<oci://host/repository:tag>', 'where to')
     .option('-f, --path <path>', 'directory or file to pack; "-" packs standard input')
-    .option('--source <address>', 'where the content comes from, such as the address of the Git repository')
-    .option('--revision <revision>', 'which revision of it, such as main@sha1:<commit>')
+    .option('--source <address>', 'where the content comes from; in a Git working tree: the remote "origin"')
+    .option('--revision <revision>', 'which revision of it; in a Git working tree: <branch>@sha1:<commit>')
     .option('-a, --annotations <key=value>', 'annotation of the artifact; may be given several times', several)
     .option('--ignore-paths <patterns>', 'files to leave out; several, or separated by commas', collect)
     .option('--reproducible', 'give the same digest to the same content: without the time of now')
@@ -50,9 +51,20 @@ function several(text: string, before: string[] = []): string[] {
   return [...before, text];
 }
 
+/** What is not given is read from the Git repository that the files are in; changes in it are told, as they have no name. */
+async function originOf(path: string, flags: PushFlags): Promise<Pick<PushFlags, 'source' | 'revision'>> {
+  if (path === '-' || (flags.source && flags.revision)) return flags;
+  const tree = await workingTreeOf(path);
+  if (tree?.isChanged && !flags.revision) {
+    console.error(`⚠ ${path} has changes that are not in ${tree.revision}: commit them, or give --revision`);
+  }
+  return { source: flags.source ?? tree?.source, revision: flags.revision ?? tree?.revision };
+}
+
 async function run(url: string, flags: PushFlags): Promise<void> {
-  const { path, source, revision, annotations = [], ignorePaths = defaultIgnorePaths, reproducible, output } = flags;
+  const { path, annotations = [], ignorePaths = defaultIgnorePaths, reproducible, output } = flags;
   if (!path) throw usageError('--path is missing: expected a directory or a file to pack');
+  const { source, revision } = await originOf(path, flags);
   if (!source) throw usageError('--source is missing: expected for example the address of the Git repository');
   if (!revision) throw usageError('--revision is missing: expected for example "main@sha1:<commit>"');
   const given = parseAnnotations(annotations);

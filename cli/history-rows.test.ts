@@ -78,5 +78,6 @@ describe('a change set', () => {
       '3 created',
     ]);
     expect(changeLines({ changes: { unchanged: 4 } })).toEqual([]);
+    expect(changeLines({ changes: { unlock: 1, correct: 1 } })).toEqual(['1 unlock, 1 corrected']);
   });
 });

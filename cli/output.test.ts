@@ -60,6 +60,7 @@ describe('what people see', () => {
 
   it('lets no text of the server steer the terminal', () => {
     expect(oneLine('a\n  b\u001b[2Jc\u0007')).toBe('a; b [2Jc');
+    expect(oneLine('corrected:\na\nb')).toBe('corrected: a; b');
   });
 
   it('gives one object or a List, without managedFields', () => {

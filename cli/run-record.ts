@@ -16,7 +16,7 @@ export function formatCounts(changes: Readonly<Record<string, number>> = {}): st
   return Object.entries(changes)
     .filter(([, count]) => count > 0)
     .sort(([a], [b]) => rank(a) - rank(b))
-    .map(([action, count]) => `${count} ${action}`)
+    .map(([action, count]) => `${count} ${action === 'correct' ? 'corrected' : action}`)
     .join(', ');
 }
 
@@ -24,7 +24,9 @@ export function formatCounts(changes: Readonly<Record<string, number>> = {}): st
 export function changeLines({ changed = [], changes = {} }: Pick<RunRecord, 'changed' | 'changes'>): string[] {
   const { unchanged: _, skipped: __, ...counted } = changes;
   const total = Object.values(counted).reduce((sum, count) => sum + count, 0);
-  const more = total > changed.length ? [`… and ${total - changed.length} more`] : [];
   const counts = formatCounts(changes);
-  return [...changed.map(oneLine), ...more, ...(counts && changed.length > 0 ? [counts] : [])];
+  // The actions of a release have no objects to list; what has changed nothing is told by its result alone.
+  if (changed.length === 0) return total > 0 && counts ? [counts] : [];
+  const more = total > changed.length ? [`… and ${total - changed.length} more`] : [];
+  return [...changed.map(oneLine), ...more, ...(counts ? [counts] : [])];
 }

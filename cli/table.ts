@@ -57,6 +57,7 @@ export function tableLines<Row>(columns: readonly Column<Row>[], rows: readonly 
 export function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
   return text
+    .replace(/:\s*\n\s*/g, ': ')
     .replace(/\s*\n\s*/g, '; ')
     .replace(/[\u0000-\u001f\u007f-\u009f]/g, ' ')
     .trim();

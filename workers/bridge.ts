@@ -25,7 +25,15 @@ import type { ReleaseDriftWatch } from './release-drift-watch.ts';
 import { createConsumerWakes } from './consumer-wakes.ts';
 import type { DependencyWatch } from './dependency-watch.ts';
 import type { DriftWatch } from './drift-watch.ts';
-import { hasNewArtifact, hasReadyExpr, isDependantOf, isRelabelled, wakeOf } from './events-to-wakes.ts';
+import {
+  hasNewArtifact,
+  hasNewFailure,
+  hasReadyExpr,
+  isConsumerOf,
+  isDependantOf,
+  isRelabelled,
+  wakeOf,
+} from './events-to-wakes.ts';
 import { watchIntervals } from './interval-watch.ts';
 import type { Log } from './log.ts';
 import { type ReferenceProgress, type ReferenceWatch, watchReferences } from './reference-watch.ts';
@@ -80,12 +88,20 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     if (isModified && hasReadyExpr(object)) signaller.wake(refOf(object), wake);
   };
 
+  /** A chart is made for its release, whose status says at once why there is none. */
+  const wakeReleases = (chart: KubeObject): void => {
+    const { resourceVersion } = chart.metadata;
+    const wake: WakeReason = { type: 'dependency', subject: subjectOf(objectRefOf(chart)), resourceVersion };
+    for (const one of objects.list('HelmRelease')) if (isConsumerOf(one, chart)) signaller.wake(refOf(one), wake);
+  };
+
   const onEvent = (event: CacheEvent): void => {
     const wake = hasWorkflow(event.object) ? wakeOf(event) : undefined;
     if (wake?.type === 'created') signaller.ensure(refOf(event.object));
     else if (wake) signaller.wake(refOf(event.object), wake);
     wakeDependants(event);
     if (hasNewArtifact(event)) void consumers.wake(event.object);
+    if (event.object.kind === 'HelmChart' && hasNewFailure(event)) wakeReleases(event.object);
     if (event.object.kind === 'HelmRelease') onRelease(event);
     if (event.object.kind !== 'Kustomization') return;
     consumers.onReport(event.object);

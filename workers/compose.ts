@@ -3,8 +3,6 @@ import { execFile } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import type { GitRepository } from '../k8s/api/git-repository.ts';
-import type { HelmRepository } from '../k8s/api/helm-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
@@ -39,17 +37,8 @@ import { healthExpressionError } from '../activities/health/health-expressions.t
 import { type AppliedObject, hasHealthChecks } from '../activities/health/health-targets.ts';
 import { healthOf } from '../activities/health/status.ts';
 import type { ReleaseInventoryEntry } from '../activities/helm/release-objects.ts';
-import { readValuesYaml, writeValuesYaml } from '../activities/helm/values-yaml.ts';
 import { createObserveActivities, type ObserveDependencies } from '../activities/observe/observe-activities.ts';
 import { createObserveReleaseActivities } from '../activities/observe/observe-release.ts';
-import { createBucketSource } from '../activities/source/bucket/bucket-source.ts';
-import { createGitSource } from '../activities/source/git/git-source.ts';
-import { createChartRepositories } from '../activities/source/helm/chart-repositories.ts';
-import { createHelmChartSource } from '../activities/source/helm/helm-chart-source.ts';
-import { createHelmRepositorySource } from '../activities/source/helm/helm-repository-source.ts';
-import { createIndexCache } from '../activities/source/helm/index-cache.ts';
-import { createOciSource } from '../activities/source/oci/oci-source.ts';
-import { createSourceActivities } from '../activities/source/source-activities.ts';
 import type { SourceObject } from '../activities/source/source-driver.ts';
 import { createHelmReleaseReport } from '../activities/status/report-helm-release.ts';
 import { createKustomizationReport } from '../activities/status/report-kustomization.ts';
@@ -58,7 +47,9 @@ import { createObjectActivities, createObjectWriter } from '../activities/status
 import type { OpenArtifactStore } from './artifact-store.ts';
 import type { WorkerConfig } from './config.ts';
 import { beating } from './beating.ts';
+import { composeGenerator, isGeneratedAsLeft } from './compose-generator.ts';
 import { composeHelm } from './compose-helm.ts';
+import { composeSources } from './compose-sources.ts';
 import { createDependencyWatch, type DependencyWatch } from './dependency-watch.ts';
 import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
 import { boundedHealthWaits } from './health-waits.ts';
@@ -144,6 +135,7 @@ export async function compose(options: EngineOptions): Promise<Engine> {
         const kustomization = object as Kustomization;
         return await parts.inTarget(kustomization, (target) => isAsApplied(kustomization, target));
       }
+      if (object.kind === 'ArtifactGenerator') return await isGeneratedAsLeft(object, parts.store);
       const { artifact } = (object as SourceObject).status ?? {};
       return artifact === undefined || (await parts.store.verify(artifact));
     },
@@ -312,32 +304,6 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts, helm: 
     return { ...applied, isHealthy: object !== undefined && (await isHealthy(object)), isWaitTold: true };
   };
 
-  const gitRepository = async (ref: NamespacedName) =>
-    (await objects.get('GitRepository', ref)) as GitRepository | undefined;
-
-  const sourceDeps = {
-    store,
-    dataDirectory: config.CONTINUO_DATA_DIR,
-    readSecret: (namespace: string, name: string) => readSecret(kube, namespace, name),
-    readPullSecrets: (namespace: string, serviceAccount: string) => readPullSecrets(kube, namespace, serviceAccount),
-  };
-
-  const indexes = createIndexCache({ readArtifact: parts.readArtifact });
-  const helmSourceDeps = {
-    ...sourceDeps,
-    indexes,
-    unpacked: parts.unpacked,
-    yaml: { read: readValuesYaml, write: writeValuesYaml },
-    repositories: createChartRepositories({
-      ...sourceDeps,
-      indexes,
-      helmRepositories: (namespace) =>
-        objects.list('HelmRepository').filter((one) => one.metadata.namespace === namespace) as HelmRepository[],
-    }),
-    source: async (kind: 'HelmRepository' | 'GitRepository' | 'Bucket', ref: NamespacedName) =>
-      (await objects.get(kind, ref)) as SourceObject | undefined,
-  };
-
   const observing: ObserveDependencies = {
     objects,
     references: parts.references,
@@ -365,22 +331,8 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts, helm: 
     ...beating(helm.activities),
     ...createHelmReleaseReport({ writer, events, readInventory: (key) => readInventory(store, key) }),
     ...createObjectActivities(writer),
-    ...createSourceActivities({
-      store,
-      drivers: {
-        GitRepository: createGitSource({
-          ...sourceDeps,
-          gitBinary: config.CONTINUO_GIT,
-          largePackBytes: config.CONTINUO_LARGE_REPOSITORY_MIB * 1024 * 1024,
-          include: { unpacked: parts.unpacked, gitRepository },
-        }),
-        OCIRepository: createOciSource(sourceDeps),
-        HelmRepository: createHelmRepositorySource(helmSourceDeps),
-        HelmChart: createHelmChartSource(helmSourceDeps),
-        Bucket: createBucketSource(sourceDeps),
-      },
-      source: async ({ kind, ...ref }) => (await objects.get(kind, ref)) as SourceObject | undefined,
-    }),
+    ...composeSources({ kube, config, ...parts }),
+    ...composeGenerator({ ...observing, ...parts, kube, temporaryDirectory: parts.build.temporaryDirectory }),
     ...beating(createArtifactActivities({ unpacked: parts.unpacked })),
     ...beating(
       createBuildActivities({ ...parts.build, unpacked: parts.unpacked, manifests: parts.manifests, kustomization }),
@@ -416,28 +368,6 @@ function appliedObject(ref: ObjectRef, known: AppliedEntry | undefined): Applied
     isSkipped: known?.skip !== undefined && known.skip !== 'present',
     mayVanish: ref.kind === 'Job',
   };
-}
-
-async function readSecret(
-  kube: KubeClient,
-  namespace: string,
-  name: string,
-): Promise<Record<string, Uint8Array> | undefined> {
-  const secret = await kube.get({ group: '', version: 'v1', kind: 'Secret', namespace, name });
-  if (!secret) return undefined;
-  const data = (secret.data ?? {}) as Record<string, string>;
-  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value, 'base64')]));
-}
-
-/** The names of the pull secrets of a service account; undefined when it does not exist. */
-async function readPullSecrets(
-  kube: KubeClient,
-  namespace: string,
-  serviceAccount: string,
-): Promise<string[] | undefined> {
-  const ref = { group: '', version: 'v1', kind: 'ServiceAccount', namespace, name: serviceAccount };
-  const account = (await kube.get(ref)) as { imagePullSecrets?: { name: string }[] } | undefined;
-  return account && (account.imagePullSecrets ?? []).map(({ name }) => name);
 }
 
 async function kustomizeVersion(binary: string): Promise<string> {

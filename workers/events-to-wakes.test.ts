@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { KubeObject } from '../k8s/object.ts';
 import {
   hasNewArtifact,
+  hasNewFailure,
   hasReadyExpr,
   isConsumerOf,
   isRelabelled,
@@ -29,6 +30,12 @@ describe('wakeOf', () => {
     ['the same request again', object(requested('t1')), object(requested('t1')), undefined],
     ['a status write', object({ resourceVersion: '3' }, { status: { x: 1 } }), object(), undefined],
     ['another annotation', object({ annotations: { note: 'x' } }), object(), undefined],
+    [
+      'the end of the suspension of an ArtifactGenerator',
+      object(),
+      object({ annotations: { 'source.extensions.fluxcd.io/reconcile': 'disabled' } }),
+      'dependency',
+    ],
   ])('%s', (_title, is, was, type) => {
     expect(wakeOf({ type: was ? 'MODIFIED' : 'ADDED', object: is, previous: was })?.type).toBe(type);
   });
@@ -86,6 +93,19 @@ describe('isRelabelled', () => {
   ])('%s', (_title, is, was, expected) => {
     expect(isRelabelled({ type: 'MODIFIED', object: is, previous: was })).toBe(expected);
   });
+});
+
+test('hasNewFailure tells each new reason of a source once', () => {
+  const chart = (status: string, message: string): KubeObject =>
+    object({}, { kind: 'HelmChart', status: { conditions: [{ type: 'Ready', status, message }] } });
+  const told = (is: KubeObject, was?: KubeObject) => hasNewFailure({ type: 'MODIFIED', object: is, previous: was });
+  const missing = chart('False', 'no such chart');
+  expect([told(missing), told(missing, chart('Unknown', '')), told(missing, chart('False', 'other'))]).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  expect([told(missing, missing), told(chart('True', 'stored'), missing)]).toEqual([false, false]);
 });
 
 test('hasReadyExpr is for those who wait by an expression', () => {

@@ -1,7 +1,7 @@
 // What a change of one of our own objects, or of one that they refer to, means: pure rules. Our own status writes wake
 // nobody.
 import { isDeepStrictEqual } from 'node:util';
-import { requestedAtAnnotation } from '../k8s/api/annotations.ts';
+import { generatorReconcileAnnotation, requestedAtAnnotation } from '../k8s/api/annotations.ts';
 import type { ArtifactGenerator } from '../k8s/api/artifact-generator.ts';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { HelmChart } from '../k8s/api/helm-chart.ts';
@@ -9,6 +9,7 @@ import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { HelmRepository } from '../k8s/api/helm-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { OCIRepository } from '../k8s/api/oci-repository.ts';
+import type { Condition } from '../k8s/api/shared/status.ts';
 import { type KubeObject, refOf, subjectOf } from '../k8s/object.ts';
 import { isStatic } from '../k8s/static-objects.ts';
 import type { ReferencedKind } from '../k8s/referenced-objects.ts';
@@ -30,6 +31,10 @@ export function wakeOf(event: CacheEvent): WakeReason | undefined {
   if (request !== undefined && request !== was.annotations?.[requestedAtAnnotation]) {
     return { type: 'request', resourceVersion };
   }
+  // Its form of spec.suspend, which changes no generation.
+  if (is.annotations?.[generatorReconcileAnnotation] !== was.annotations?.[generatorReconcileAnnotation]) {
+    return { type: 'dependency', subject: subjectOf(refOf(object)), resourceVersion };
+  }
   return undefined;
 }
 
@@ -42,6 +47,17 @@ export function hasNewArtifact(event: CacheEvent): boolean {
   // One that was lost and is made again has another time and nothing else: who could not have it may try again.
   const fields = ['revision', 'digest', 'url', 'lastUpdateTime'] as const;
   return is !== undefined && fields.some((field) => is[field] !== was?.[field]);
+}
+
+/** True when a source says something new of why it is not ready: who waits for its artifact passes that on. */
+export function hasNewFailure({ object, previous }: CacheEvent): boolean {
+  const is = readyOf(object);
+  const was = readyOf(previous);
+  return is?.status === 'False' && (was?.status !== 'False' || was.message !== is.message);
+}
+
+function readyOf(object: KubeObject | undefined): Condition | undefined {
+  return (object as GitRepository | undefined)?.status?.conditions?.find(({ type }) => type === 'Ready');
 }
 
 /** A source that an object is made from; without a namespace it is in the object's own. */

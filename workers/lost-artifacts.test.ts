@@ -42,3 +42,21 @@ describe('a path that somebody asks for', () => {
     expect(woken).toHaveLength(1);
   });
 });
+
+it('wakes the ArtifactGenerator of an ExternalArtifact, and nobody for one that a stranger made', async () => {
+  const woken: string[] = [];
+  const external = (name: string, kind: string) => ({
+    metadata: { namespace: 'apps', name },
+    spec: { sourceRef: { kind, name: 'gen' } },
+    status: { artifact: { path: `externalartifact/apps/${name}/abc.tar.gz`, digest: 'sha256:1' } },
+  });
+  const objects = [external('ours', 'ArtifactGenerator'), external('theirs', 'Factory')];
+  const lost = createLostArtifacts({
+    objects: { peek: (_kind, { name }) => objects.find((one) => one.metadata.name === name) as unknown as KubeObject },
+    store: { verify: async () => false },
+  });
+  lost.onLost(({ kind, namespace, name }) => woken.push(`${kind}/${namespace}/${name}`));
+
+  for (const { status } of objects) expect(await lost.isIntact(status.artifact.path)).toBe(false);
+  expect(woken).toEqual(['ArtifactGenerator/apps/gen']);
+});

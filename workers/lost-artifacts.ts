@@ -2,7 +2,9 @@
 // waiting for the source's interval.
 import type { ArtifactStore } from '../activities/artifact/artifact.ts';
 import type { SourceObject } from '../activities/source/source-driver.ts';
-import { type FluxObjects, sourceKinds } from '../k8s/flux-objects.ts';
+import type { ExternalArtifact } from '../k8s/api/external-artifact.ts';
+import { type FluxObjects, type SourceKind, sourceKinds } from '../k8s/flux-objects.ts';
+import type { NamespacedName } from '../k8s/object.ts';
 import type { ReconciledRef } from '../workflows/messages.ts';
 
 export interface LostArtifacts {
@@ -30,14 +32,16 @@ export function createLostArtifacts(deps: {
   return {
     async isIntact(path) {
       const [folder, namespace = '', name = ''] = path.split('/');
-      const kind = sourceKinds.find((one) => one.toLowerCase() === folder);
+      const kind = [...sourceKinds, 'ExternalArtifact' as const].find((one) => one.toLowerCase() === folder);
       if (!kind || !name) return true;
-      const { artifact } = (deps.objects.peek(kind, { namespace, name }) as SourceObject | undefined)?.status ?? {};
+      const object = deps.objects.peek(kind, { namespace, name });
+      const { artifact } = (object as SourceObject | undefined)?.status ?? {};
       if (artifact?.path !== path || (await deps.store.verify(artifact))) return true;
       if (Date.now() - (wokenAt.get(path) ?? 0) > quietMs) {
         if (wokenAt.size >= maxRemembered) wokenAt.clear();
         wokenAt.set(path, Date.now());
-        tell({ kind, namespace, name });
+        const maker = makerOf(kind, object as ExternalArtifact, { namespace, name });
+        if (maker) tell(maker);
       }
       return false;
     },
@@ -45,4 +49,16 @@ export function createLostArtifacts(deps: {
       tell = listener;
     },
   };
+}
+
+/** Who makes the artifact of an object: the object itself, or the ArtifactGenerator of an ExternalArtifact. */
+function makerOf(
+  kind: SourceKind | 'ExternalArtifact',
+  { spec }: ExternalArtifact,
+  own: NamespacedName,
+): ReconciledRef | undefined {
+  if (kind !== 'ExternalArtifact') return { kind, ...own };
+  const { sourceRef } = spec;
+  if (sourceRef?.kind !== 'ArtifactGenerator') return undefined;
+  return { kind: 'ArtifactGenerator', namespace: own.namespace, name: sourceRef.name };
 }

@@ -132,6 +132,7 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       const actions: string[] = [];
       let resourceVersion: string | undefined;
       let drifted: string[] | undefined;
+      let failed: string | undefined;
       for (;;) {
         const onLong = enter(pass, `Preparing chart ${o.revision ?? ''}`);
         const toPrepare = { helmRelease: ref, generation: o.generation, artifact: o.artifact, resourceVersion };
@@ -160,7 +161,8 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
         resourceVersion = version;
         done.push(decision.type);
         actions.push(decision.action);
-        if (decision.type === 'remediate') throw ended(afterRemediation(prepared.facts), prepared, result);
+        failed = result.failure?.message ?? failed;
+        if (decision.type === 'remediate') throw ended(afterRemediation(prepared.facts), prepared, failed);
         // Nothing that could be remediated was left behind: it is tried again from the start.
         if (result.failure && !result.snapshot) throw failureOf(result);
         if (result.failure && decision.type !== 'test' && decision.type !== 'release') throw failureOf(result);
@@ -202,12 +204,12 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
 }
 
 /** The failure that ends a reconcile which is not in sync and may do no more now. */
-function ended(decision: ReleaseDecision, prepared: PreparedRelease, result?: ReleaseActionResult): ApplicationFailure {
+function ended(decision: ReleaseDecision, prepared: PreparedRelease, failed?: string): ApplicationFailure {
   if (decision.do === 'stall') return ApplicationFailure.nonRetryable(decision.message, decision.reason);
   const afterMs = decision.do === 'again' ? decision.afterMs : 0;
   const why = decision.do === 'again' ? decision.why : '';
   const { name, namespace } = prepared.release;
-  const message = result?.failure?.message ?? `release ${namespace}/${name} is not in sync yet: ${why}`;
+  const message = failed ? `${failed} (${why})` : `release ${namespace}/${name} is not in sync yet: ${why}`;
   return retryable('ReconcileError', message, Math.max(afterMs, 100));
 }
 

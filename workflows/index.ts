@@ -1,4 +1,5 @@
 // What the worker registers: one workflow a kind, and their parent. All sources that fetch have one mechanism.
+export { artifactGenerator } from './artifact-generator.ts';
 export { cluster } from './cluster.ts';
 export { helmRelease } from './helm-release.ts';
 export { kustomization } from './kustomization.ts';

@@ -22,6 +22,7 @@ export const workflowTypes: Readonly<Partial<Record<ReconciledKindName, string>>
   HelmRepository: 'helmRepository',
   HelmChart: 'helmChart',
   Bucket: 'bucket',
+  ArtifactGenerator: 'artifactGenerator',
   Kustomization: 'kustomization',
   HelmRelease: 'helmRelease',
 };

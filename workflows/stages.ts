@@ -13,8 +13,11 @@ import type { BuildActivities } from '../activities/build/build-activities.ts';
 import type { ReleaseActivities } from '../activities/helm/release-activities.ts';
 import type { HealthActivities } from '../activities/health/health-activities.ts';
 import type { ObserveActivities } from '../activities/observe/observe-activities.ts';
+import type { ObserveGeneratorActivities } from '../activities/observe/observe-generator.ts';
+import type { GeneratorActivities } from '../activities/source/generator/generator-activities.ts';
 import type { SourceActivities } from '../activities/source/source-activities.ts';
 import type { ObserveReleaseActivities } from '../activities/observe/observe-release.ts';
+import type { GeneratorReportActivities } from '../activities/status/report-generator.ts';
 import type { HelmReleaseReportActivities } from '../activities/status/report-helm-release.ts';
 import type { KustomizationReportActivities } from '../activities/status/report-kustomization.ts';
 import type { SourceReportActivities } from '../activities/status/report-source.ts';
@@ -23,6 +26,8 @@ import { watchTaskQueue } from './task-queues.ts';
 
 type QuickActivities = ObserveActivities &
   ObserveReleaseActivities &
+  ObserveGeneratorActivities &
+  GeneratorReportActivities &
   HelmReleaseReportActivities &
   Pick<ReleaseActivities, 'reconcileChart' | 'failRelease' | 'settleRelease'> &
   ObjectActivities &
@@ -57,6 +62,7 @@ type AppliedActivities = Omit<ApplyActivities, 'applyManifests'> & {
 };
 
 type Stages = SourceActivities &
+  GeneratorActivities &
   ArtifactActivities &
   BuildActivities &
   AppliedActivities &

@@ -1,8 +1,8 @@
 // The file driver of the artifact store: artifacts under `<directory>/<kind>/<namespace>/<name>/`, blobs beside them
 // under `.blobs`, which the artifact server never serves. Writes are atomic (temporary file, then rename).
 import { createHash, randomBytes } from 'node:crypto';
-import { createWriteStream, type Stats } from 'node:fs';
-import { lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { failure, messageOf } from '../errors.ts';
@@ -74,7 +74,9 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     }
     try {
       await mkdir(dirname(target), { recursive: true, mode: 0o750 });
-      await pipeline(measured(), createWriteStream(temporary, { mode: 0o600 }));
+      // Opened before anything is written: a stream that fails early would make the file after it was removed.
+      const file = await open(temporary, 'w', 0o600);
+      await pipeline(measured(), file.createWriteStream());
       await rename(temporary, target);
     } catch (error) {
       await rm(temporary, { force: true });

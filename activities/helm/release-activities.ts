@@ -26,7 +26,7 @@ import {
 } from './release-context.ts';
 import { areTestsIgnored, attemptOf, factsOf, movedFrom } from './release-facts.ts';
 import { objectsOf, placeObjects } from './release-objects.ts';
-import type { ReadRelease, ReleaseStorage } from './release-storage.ts';
+import type { ReadRelease, ReleaseStatus, ReleaseStorage } from './release-storage.ts';
 import type {
   PreparedRelease,
   PrepareReleaseInput,
@@ -296,7 +296,7 @@ async function recordFailure(
   result: ReleaseActionResult,
   message: string,
 ): Promise<ReleaseActionResult> {
-  const { release, snapshot, deployedBefore, others = [] } = result;
+  const { release, snapshot, deployedBefore, statusBefore = 'deployed', others = [] } = result;
   const storage = storageOf(target, release);
   const failed = { ...result, failure: { message }, mustWait: false };
   const read = snapshot && (await storage.read(release.name, snapshot.version));
@@ -306,8 +306,10 @@ async function recordFailure(
   const written = read.release.info.status === 'failed' ? read : await storage.setStatus(read, 'failed', description);
   const before = deployedBefore === undefined ? undefined : await storage.read(release.name, deployedBefore);
   const restored =
-    before?.release.info.status === 'superseded' && result.action === 'upgrade'
-      ? await storage.setStatus(before, 'deployed', before.release.info.description ?? '')
+    before?.release.info.status === 'superseded' &&
+    before.release.info.status !== statusBefore &&
+    result.action === 'upgrade'
+      ? await storage.setStatus(before, statusBefore as ReleaseStatus, before.release.info.description ?? '')
       : undefined;
   const known = restored && others.find(({ version }) => version === restored.version);
   return {

@@ -79,6 +79,8 @@ export interface ReleaseActionResult {
   others?: HelmSnapshot[];
   /** The revision that was deployed before, which an action that fails leaves deployed. */
   deployedBefore?: number;
+  /** What that revision was called; absent in histories of before, where it was deployed. */
+  statusBefore?: string;
   /** Where the list of the release's objects is. */
   inventoryKey?: string;
   /** True when readiness has still to be waited for. */

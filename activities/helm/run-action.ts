@@ -68,16 +68,15 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const before = await storage.list(release.name, signal);
   const makesRevision = action === 'install' || action === 'upgrade' || action === 'rollback';
   const own = makesRevision && before[0]?.annotations[attemptAnnotation] === attempt ? before[0] : undefined;
-  const deployedBefore = before.find(
-    ({ status, version }) => status === 'deployed' && version !== own?.version,
-  )?.version;
+  const others = own ? before.slice(1) : before;
+  // What helm will call superseded: the deployed revision, or for want of one the newest, which had failed.
+  const replaced = others.find(({ status }) => status === 'deployed') ?? others[0];
   let failure: ReleaseActionResult['failure'];
   let written: HelmOutcome['written'];
   const wait = waitOf(context, await newestOf(storage, release, action, signal));
   if (own && isPending(own.status)) await removeRevision(context, own, signal);
   if (!own || isPending(own.status)) {
-    const left = own ? before.slice(1) : before;
-    ({ failure, written } = await runHelm(context, { attempt, wait, newest: left[0], storage, signal }));
+    ({ failure, written } = await runHelm(context, { attempt, wait, newest: others[0], storage, signal }));
   }
   const durationMs = Math.round(performance.now() - startedMs);
   if (action === 'uninstall') return { ...common, failure, snapshot: uninstalledSnapshot(object, failure), durationMs };
@@ -95,13 +94,13 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
     ...(areTestsOn ? { testHooks: testHooksOf(newest.release, object.spec.test?.filters) } : {}),
   });
   if (areTestsOn) return { ...common, failure, snapshot, durationMs };
-  const others = await changedSnapshots(context, storage, newest, signal);
+  const changed = await changedSnapshots(context, storage, newest, signal);
   return {
     ...common,
     failure,
     snapshot,
-    ...(others.length > 0 ? { others } : {}),
-    ...(deployedBefore === undefined ? {} : { deployedBefore }),
+    ...(changed.length > 0 ? { others: changed } : {}),
+    ...(replaced ? { deployedBefore: replaced.version, statusBefore: replaced.status } : {}),
     inventoryKey: await writeInventory(context, newest, written),
     mustWait: wait === 'hookOnly' && !isWaitDisabled(object, action),
     durationMs,

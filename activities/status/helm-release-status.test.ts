@@ -248,6 +248,21 @@ test('at the end counters are gone, the request is answered and old history is c
   });
 });
 
+test('what was rolled back, and is what is wanted by now, is ready again', () => {
+  const conditions = [condition('Released', 'False', 1), condition('Remediated', 'True', 1)];
+  const history = [snapshot(3), snapshot(2, 'failed')];
+  const { conditions: next = [] } = statusAfterRelease(
+    object({ status: { history, conditions } }),
+    context,
+    attempt,
+    undefined,
+  );
+  expect(next.map(({ type, status, reason }) => `${type} ${status} ${reason}`)).toEqual([
+    'Ready True UpgradeSucceeded',
+    'Released True UpgradeSucceeded',
+  ]);
+});
+
 test('a stall is observed and keeps Ready as the action has told it; what is tried again is not', () => {
   const conditions = [condition('Released', 'False')];
   const failed = { reason: 'RetriesExceeded', message: 'used up', isStalled: true, isTold: true };

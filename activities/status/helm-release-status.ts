@@ -132,10 +132,17 @@ export function statusAfterRelease(
   drift: { isDetected: boolean; message: string } | undefined,
 ): HelmReleaseStatus {
   const status = object.status ?? {};
+  const [newest] = status.history ?? [];
+  const recovered = recoveredWish(status.conditions ?? [], newest);
   const conditions = withConditions(
     status.conditions,
-    drift ? [driftWish(drift)] : [],
-    ['Reconciling', 'Stalled', ...(object.spec.test?.enable ? [] : ['TestSuccess']), ...(drift ? [] : ['Drifted'])],
+    [...(drift ? [driftWish(drift)] : []), ...(recovered ? [recovered] : [])],
+    [
+      ...['Reconciling', 'Stalled'],
+      ...(recovered ? ['Remediated'] : []),
+      ...(object.spec.test?.enable ? [] : ['TestSuccess']),
+      ...(drift ? [] : ['Drifted']),
+    ],
     context.generation,
     context.now,
   );
@@ -143,8 +150,7 @@ export function statusAfterRelease(
   const current = conditions.map((one) =>
     one.type === 'Released' || one.type === 'TestSuccess' ? { ...one, observedGeneration: context.generation } : one,
   );
-  const [newest] = status.history ?? [];
-  const ready = readyOf(object, current) ?? deployedWish(newest, storedPlaceOf(newest));
+  const ready = readyOf(object, current) ?? deployedWish('Ready', newest);
   return {
     ...status,
     ...attemptedOf(attempt),
@@ -273,20 +279,25 @@ function driftWish({ isDetected, message }: { isDetected: boolean; message: stri
   };
 }
 
-/** For an object whose conditions were lost while its release stayed in place. */
-function deployedWish(snapshot: HelmSnapshot | undefined, place: string): ConditionWish | undefined {
+/** What was rolled back to, or came about some other way after a failure, is what is wanted by now. */
+function recoveredWish(conditions: readonly Condition[], newest: HelmSnapshot | undefined): ConditionWish | undefined {
+  const isRecovered = conditions.some(
+    ({ type, status }) => type === 'Remediated' || (type === 'Released' && status !== 'True'),
+  );
+  return isRecovered ? deployedWish('Released', newest) : undefined;
+}
+
+/** For an object whose conditions do not say that its release is in place. */
+function deployedWish(type: 'Ready' | 'Released', snapshot: HelmSnapshot | undefined): ConditionWish | undefined {
   if (!snapshot) return undefined;
+  const place = placeOf({ ...snapshot, storageNamespace: '' }, snapshot.version);
   const word = snapshot.version === 1 ? 'Install' : 'Upgrade';
   return {
-    type: 'Ready',
+    type,
     status: 'True',
     reason: `${word}Succeeded`,
     message: `Helm ${word.toLowerCase()} succeeded for release ${place} with chart ${chartOf(snapshot)}`,
   };
-}
-
-function storedPlaceOf(snapshot: HelmSnapshot | undefined): string {
-  return snapshot ? placeOf({ ...snapshot, storageNamespace: '' }, snapshot.version) : '';
 }
 
 /** `namespace/name.vN` */

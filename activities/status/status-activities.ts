@@ -1,6 +1,6 @@
 // Report: what a pass found out becomes status, conditions and events. One status patch a reconcile, none when nothing
 // is new; what a person asked for is echoed in the same patch as the final Ready (contract 3, 8).
-import { requestedAtAnnotation } from '../../k8s/api/annotations.ts';
+import { generatorReconcileAnnotation, requestedAtAnnotation } from '../../k8s/api/annotations.ts';
 import { fluxFinalizer } from '../../k8s/api/definition.ts';
 import { kinds } from '../../k8s/api/index.ts';
 import type { KubeClient } from '../../k8s/client.ts';
@@ -95,7 +95,9 @@ export function createObjectActivities(writer: ObjectWriter) {
     },
 
     async setSuspended({ ref, isSuspended }: { ref: ReconciledRef; isSuspended: boolean }): Promise<void> {
-      await writer.patchObject(ref.kind, ref, { spec: { suspend: isSuspended ? true : null } });
+      const annotations = { [generatorReconcileAnnotation]: isSuspended ? 'disabled' : null };
+      const body = ref.kind === 'ArtifactGenerator' ? { metadata: { annotations } } : undefined;
+      await writer.patchObject(ref.kind, ref, body ?? { spec: { suspend: isSuspended ? true : null } });
     },
 
     /** A suspended object answers a request without work (contract 1.0). */

@@ -8,3 +8,5 @@ export const forceAtAnnotation = 'reconcile.fluxcd.io/forceAt';
 export const resetAtAnnotation = 'reconcile.fluxcd.io/resetAt';
 /** `enabled`: a new revision that fails to apply or to become healthy is rolled back and held (not one of Flux's). */
 export const rollbackAnnotation = 'continuo.dev/rollback';
+/** `disabled` on an ArtifactGenerator: its form of `spec.suspend`. */
+export const generatorReconcileAnnotation = 'source.extensions.fluxcd.io/reconcile';

@@ -136,16 +136,16 @@ describe('continuo reconcile', () => {
   });
 
   it('refuses kinds that this version does not reconcile', async () => {
-    const release = {
-      apiVersion: 'helm.toolkit.fluxcd.io/v2',
-      kind: 'HelmRelease',
-      metadata: { name: 'chart', namespace },
-      spec: { interval: '5m', chart: { spec: { chart: 'a', sourceRef: { kind: 'HelmRepository', name: 'a' } } } },
+    const policy = {
+      apiVersion: 'image.toolkit.fluxcd.io/v1',
+      kind: 'ImagePolicy',
+      metadata: { name: 'app', namespace },
+      spec: { imageRepositoryRef: { name: 'app' }, policy: { alphabetical: {} } },
     };
-    await client.apply(release, { fieldManager: 'test' });
-    const { code, stderr } = await inNamespace('reconcile', 'hr', 'chart');
+    await client.apply(policy, { fieldManager: 'test' });
+    const { code, stderr } = await inNamespace('reconcile', 'imgpol', 'app');
     expect(code).toBe(1);
-    expect(stderr).toContain('this version of Continuo does not reconcile a HelmRelease yet');
+    expect(stderr).toContain('this version of Continuo does not reconcile a ImagePolicy yet');
   });
 });
 

@@ -91,6 +91,34 @@ describe('a rollout that fails', () => {
     await eventually('another attempt', () => states(scenario).at(-1)?.startsWith('7') || undefined, 30_000);
   });
 
+  test('that was rolled back is ready again once the values are what they were', async () => {
+    const scenario = await createReleaseScenario(client, 'hr-revert', chart(deploymentTemplate));
+    const remediation = { retries: 0, remediateLastFailure: true };
+    await scenario.createRelease({ timeout: '3s', upgrade: { remediation }, values: { v: 'one' } });
+    await scenario.readyIs('True', 'InstallSucceeded');
+    await scenario.change({ values: { v: 'two', unready: true } });
+    await stalled(scenario);
+    await scenario.change({ values: { v: 'one', unready: null } });
+    const object = await scenario.readyIs('True', 'UpgradeSucceeded');
+
+    expect(states(scenario)).toEqual(['1 superseded', '2 failed', '3 deployed']);
+    expect(conditionOf(object, 'Remediated')).toBeUndefined();
+    expect(conditionOf(object, 'Stalled')).toBeUndefined();
+    expect(conditionOf(object, 'Released')).toMatchObject({ status: 'True' });
+  });
+
+  test('is no target of a rollback when nothing was ever healthy', async () => {
+    const scenario = await createReleaseScenario(client, 'hr-never', chart(deploymentTemplate));
+    const upgrade = { remediation: { retries: 1 } };
+    await scenario.createRelease({ timeout: '2s', upgrade, values: { unready: true } });
+    await stalled(scenario);
+    await scenario.change({ values: { v: 'two', unready: true } });
+    const object = await stalled(scenario);
+
+    expect(conditionOf(object, 'Stalled')?.reason).toBe('MissingRollbackTarget');
+    expect(states(scenario)).toEqual(['1 failed', '2 failed']);
+  });
+
   test('is tried again over the failed release by the retry strategy', async () => {
     const scenario = await createReleaseScenario(client, 'hr-retry', chart(deploymentTemplate));
     const strategy = { name: 'RetryOnFailure', retryInterval: '1s' };

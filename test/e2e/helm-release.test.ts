@@ -160,6 +160,17 @@ describe('a release from a chart in Git', () => {
     expect(scenario.history()).toEqual(['1 deployed Install complete']);
   });
 
+  test('whose chart is missing says at once what its source says, and goes on when it is there', async () => {
+    const scenario = await createReleaseScenario(client, 'hr-missing', { 'README.md': 'no chart yet\n' });
+    await scenario.createRelease();
+    await eventually('the reason', async () => {
+      const ready = conditionOf(await scenario.release(), 'Ready');
+      return ready?.reason === 'SourceNotReady' && ready.message.includes('charts/app');
+    });
+    await scenario.push(chart());
+    await scenario.readyIs('True', 'InstallSucceeded');
+  });
+
   test('whose chart cannot be rendered says so and is tried again with the next chart', async () => {
     const broken = { 'templates/broken.yaml': '{{ required "set .Values.needed" .Values.needed }}\n' };
     const scenario = await createReleaseScenario(client, 'hr-broken', chart(broken));
