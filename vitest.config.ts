@@ -13,9 +13,12 @@ const real = {
 // On a machine that is busy with something else a time limit may be missed once; a test that is wrong fails twice.
 const retry = 1;
 
-const faults = [
-  'test/e2e/{apply-options,crash,helm-release-crash,outage,tenancy,random-sequences,s3-artifacts}.test.ts',
-];
+/** They kill servers and workers, and wait most of their time. */
+const faults = ['test/e2e/{crash,helm-release-crash,outage,random-sequences}.test.ts'];
+/** They have workers with other options. */
+const options = ['test/e2e/{apply-options,tenancy,s3-artifacts}.test.ts'];
+
+const own = { ...real, retry, globalSetup: [], fileParallelism: false, testTimeout: 120_000 };
 
 export default defineConfig({
   test: {
@@ -37,15 +40,15 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          exclude: faults,
+          exclude: [...faults, ...options],
           ...real,
           retry,
           fileParallelism: false,
         },
       },
-      // These start platforms and workers of their own, to kill them or to have them with other options.
-      // They wait most of their time, so two files run at once.
-      { test: { name: 'faults', include: faults, ...real, retry, globalSetup: [] } },
+      // These start platforms and workers of their own.
+      { test: { name: 'faults', include: faults, ...own } },
+      { test: { name: 'options', include: options, ...own } },
     ],
   },
 });

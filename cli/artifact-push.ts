@@ -16,7 +16,6 @@ import { addRegistryFlags, nameOf, type RegistryFlags, withRegistry } from './ar
 import { collect } from './create-flags.ts';
 import { usageError } from './exit.ts';
 import { formatValue, printLine } from './output.ts';
-import { workingTreeOf } from './working-tree.ts';
 
 interface PushFlags extends RegistryFlags {
   path?: string;
@@ -54,6 +53,7 @@ function several(text: string, before: string[] = []): string[] {
 /** What is not given is read from the Git repository that the files are in; changes in it are told, as they have no name. */
 async function originOf(path: string, flags: PushFlags): Promise<Pick<PushFlags, 'source' | 'revision'>> {
   if (path === '-' || (flags.source && flags.revision)) return flags;
+  const { workingTreeOf } = await import('./working-tree.ts'); // no other command needs its library
   const tree = await workingTreeOf(path);
   if (tree?.isChanged && !flags.revision) {
     console.error(`⚠ ${path} has changes that are not in ${tree.revision}: commit them, or give --revision`);

@@ -32,5 +32,8 @@ function run(projects: string[], isBeside = false): Promise<boolean> {
 console.log('► unit, golden, integration, replay');
 const first = await run(['unit', 'golden', 'integration', 'replay']);
 console.log('► end to end, and beside it the tests that kill servers and workers');
-const [e2e, faults] = await Promise.all([run(['e2e']), run(['faults'], true)]);
-process.exitCode = first && e2e && faults ? 0 : 1;
+const [shared, faults] = await Promise.all([
+  run(['e2e']).then(async (hasPassed) => (await run(['options'])) && hasPassed),
+  run(['faults'], true),
+]);
+process.exitCode = first && shared && faults ? 0 : 1;
