@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
-import { conditionOf, connectCluster, createNamespace, eventually } from './harness.ts';
+import { conditionOf, configMap, connectCluster, createNamespace, eventually } from './harness.ts';
 import {
   chart,
   createReleaseScenario,
@@ -158,6 +158,35 @@ describe('a release from a chart in Git', () => {
     await client.delete(refOf(object));
     await eventually('the object to be gone', async () => (await client.get(refOf(object))) === undefined);
     expect(scenario.history()).toEqual(['1 deployed Install complete']);
+  });
+
+  test('waits for a Kustomization, and a Kustomization waits for it', async () => {
+    const scenario = await createReleaseScenario(client, 'hr-depends', {
+      ...chart(),
+      'before/one.yaml': configMap('before', { v: '1' }),
+      'after/one.yaml': configMap('after', { v: '1' }),
+    });
+    await scenario.createRelease({ dependsOn: [{ kind: 'Kustomization', name: 'before' }] });
+    const dependsOn = [{ kind: 'HelmRelease', name: releaseName }];
+    await scenario.createKustomization({ path: './after', dependsOn }, 'after');
+    const waiting = async (object: Promise<KubeObject>): Promise<string> => {
+      const { reason, message } = conditionOf(await object, 'Ready') ?? {};
+      return reason === 'DependencyNotReady' ? (message ?? '') : '';
+    };
+    await eventually('the waits', async () => {
+      const release = await waiting(scenario.release());
+      const after = await waiting(scenario.kustomization('after'));
+      return (
+        release.includes(`Kustomization/${scenario.namespace}/before does not exist`) &&
+        after.includes(`HelmRelease/${scenario.namespace}/app is not ready`)
+      );
+    });
+    expect(scenario.helm('list', '--short').trim()).toBe('');
+    expect(await scenario.configMap('after')).toBeUndefined();
+
+    await scenario.createKustomization({ path: './before' }, 'before');
+    await scenario.readyIs('True', 'InstallSucceeded');
+    await eventually('the last one', async () => (await scenario.configMap('after')) !== undefined);
   });
 
   test('whose chart is missing says at once what its source says, and goes on when it is there', async () => {
