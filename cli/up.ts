@@ -75,12 +75,17 @@ async function runUp(flags: UpFlags & Record<string, unknown>): Promise<void> {
   if (!flags.detach) await superviseUntil(interrupted, platform);
 }
 
+/** A terminal sends Ctrl-C to the whole group, and npm passes it on as well: what comes so soon is the same one. */
+const sameInterruptMs = 1_000;
+
 /** Aborted by the first Ctrl-C; the second one ends the process at once. */
 function onInterrupt(): AbortSignal {
   const controller = new AbortController();
+  let firstAt = 0;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(1);
+      if (controller.signal.aborted && performance.now() - firstAt > sameInterruptMs) process.exit(1);
+      firstAt ||= performance.now();
       controller.abort(new Error('up not finished (Interrupted)'));
     });
   }
