@@ -3,10 +3,11 @@
 import { Context, CancelledFailure } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import type { HelmRelease } from '../k8s/api/helm-release.ts';
+import type { ExternalArtifact } from '../k8s/api/external-artifact.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import { fluxFinalizer } from '../k8s/api/definition.ts';
 import { isStatic } from '../k8s/static-objects.ts';
-import { type FluxObjects, type WatchedKind, watchedKinds } from '../k8s/flux-objects.ts';
+import { contentEventOf, dependantKinds, type FluxObjects, type WatchedKind, watchedKinds } from '../k8s/flux-objects.ts';
 import { type KubeObject, type NamespacedName, refOf as objectRefOf, subjectOf } from '../k8s/object.ts';
 import type { WatchedReferences } from '../k8s/referenced-objects.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
@@ -26,9 +27,11 @@ import { createConsumerWakes } from './consumer-wakes.ts';
 import type { DependencyWatch } from './dependency-watch.ts';
 import type { DriftWatch } from './drift-watch.ts';
 import {
+  generatorOf,
   hasNewArtifact,
   hasNewFailure,
   hasReadyExpr,
+  isArtifactKind,
   isConsumerOf,
   isDependantOf,
   isRelabelled,
@@ -72,11 +75,16 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     name: object.metadata.name,
   });
 
-  /** A dependency that came, went or has other labels: no workflow tells those who wait for it, nor itself if it waits. */
+  const hasWorkflow = (object: KubeObject): boolean => isReconciled(object) && objects.isServed(object);
+
+  /**
+   * A dependency that came, went or has other labels: no workflow tells those who wait for it, nor itself if it waits. One
+   * without a workflow of ours tells nothing by itself.
+   */
   const wakeDependants = (event: CacheEvent): void => {
     const { object } = event;
     const isModified = event.type === 'MODIFIED';
-    if (isModified && !isRelabelled(event)) return;
+    if (isModified && hasWorkflow(object) && !isRelabelled(event)) return;
     const wake: WakeReason = {
       type: 'dependency',
       subject: subjectOf(objectRefOf(object)),
@@ -95,25 +103,43 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     for (const one of objects.list('HelmRelease')) if (isConsumerOf(one, chart)) signaller.wake(refOf(one), wake);
   };
 
+  /** What its generator has made and somebody has deleted is made again. */
+  const wakeGenerator = (gone: KubeObject): void => {
+    const ref = generatorOf(gone as ExternalArtifact);
+    const generator = ref && objects.peek('ArtifactGenerator', ref);
+    if (!generator || generator.metadata.deletionTimestamp) return;
+    const { resourceVersion } = gone.metadata;
+    signaller.wake(ref, { type: 'dependency', subject: subjectOf(objectRefOf(gone)), resourceVersion });
+  };
+
   const onEvent = (event: CacheEvent): void => {
-    const wake = hasWorkflow(event.object) ? wakeOf(event) : undefined;
+    // Labels that choose what is served may come and go.
+    const served = contentEventOf(event, objects.isServed);
+    const wake = served && hasWorkflow(served.object) ? wakeOf(served) : undefined;
+    const { resourceVersion } = event.object.metadata;
     if (wake?.type === 'created') signaller.ensure(refOf(event.object));
-    else if (wake) signaller.wake(refOf(event.object), wake);
+    else if (wake) signaller.wake(refOf(event.object), { ...wake, resourceVersion });
     wakeDependants(event);
     if (hasNewArtifact(event)) void consumers.wake(event.object);
     if (event.object.kind === 'HelmChart' && hasNewFailure(event)) wakeReleases(event.object);
-    if (event.object.kind === 'HelmRelease') onRelease(event);
-    if (event.object.kind !== 'Kustomization') return;
-    consumers.onReport(event.object);
-    void deps.dependencies.follow(event.object, event.type === 'DELETED');
-    if (event.type === 'DELETED') deps.drift.forget(refOf(event.object));
-    else void deps.drift.follow(event.object as Kustomization);
+    if (event.object.kind === 'Kustomization') consumers.onReport(event.object);
+    if (event.type === 'DELETED' && event.object.kind === 'ExternalArtifact') wakeGenerator(event.object);
+    if (event.type === 'DELETED' || !objects.isServed(event.object)) forget(event.object);
+    else void follow(event.object);
   };
 
-  const onRelease = ({ type, object }: CacheEvent): void => {
-    void deps.dependencies.follow(object, type === 'DELETED');
-    if (type === 'DELETED') deps.releaseDrift.forget(refOf(object));
-    else void deps.releaseDrift.follow(object as HelmRelease);
+  /** Watches what an object waits for and what it has applied, where it applies now. */
+  const follow = async (object: KubeObject): Promise<void> => {
+    if (!isDependant(object) || !objects.isServed(object)) return;
+    void deps.dependencies.follow(object);
+    if (object.kind === 'Kustomization') await deps.drift.follow(object as Kustomization);
+    else await deps.releaseDrift.follow(object as HelmRelease);
+  };
+
+  const forget = (object: KubeObject): void => {
+    if (!isDependant(object)) return;
+    void deps.dependencies.follow(object, true);
+    (object.kind === 'Kustomization' ? deps.drift : deps.releaseDrift).forget(refOf(object));
   };
 
   const onForeignChange = ({ owner, subject, manager }: ForeignChange): void => {
@@ -129,7 +155,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
   };
   const onReferenceChange = (user: KubeObject, wake: WakeReason): void => {
     signaller.wake(refOf(user), wake);
-    if (isRemote(user) && user.kind === 'Kustomization') void deps.drift.follow(user as Kustomization); // it may apply to another cluster now
+    if (isRemote(user)) void follow(user); // it may apply to another cluster now
   };
 
   const onClusterBack = (server: string, owners: NamespacedName[]): void => {
@@ -137,7 +163,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       const object = objects.peek('Kustomization', owner);
       if (!object) continue;
       signaller.wake(refOf(object), { type: 'dependency', subject: `cluster ${server}` });
-      void deps.drift.follow(object as Kustomization);
+      void follow(object);
     }
   };
 
@@ -154,7 +180,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       const since = progress?.[kind];
       for (const object of objects.list(kind)) {
         const isNewer = !since || BigInt(object.metadata.resourceVersion ?? 0) > BigInt(since);
-        if (since && isNewer) void consumers.wake(object);
+        if (since && isNewer && isArtifactKind(kind)) void consumers.wake(object);
         if (!hasWorkflow(object)) continue;
         const ref = refOf(object);
         const isKnown = running.delete(workflowIdOf(ref));
@@ -167,9 +193,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       const ref = refOfWorkflowId(id);
       if (ref) signaller.wake(ref, { type: 'deleted' });
     }
-    const kustomizations = objects.list('Kustomization') as Kustomization[];
-    await Promise.all(kustomizations.map((kustomization) => deps.drift.follow(kustomization)));
-    for (const release of objects.list('HelmRelease')) void deps.releaseDrift.follow(release as HelmRelease);
+    await Promise.all(dependantKinds.flatMap((kind) => objects.list(kind)).map(follow));
     const check = async (object: KubeObject): Promise<void> => {
       if (!(await deps.isAsLeft(object).catch(() => false))) signaller.wake(refOf(object), { type: 'resync' });
     };
@@ -188,7 +212,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
       /** Only what has reached Temporal counts as told: what is on its way is lost with this process. */
       const beat = (): void => {
         if (isCaughtUp && consumers.isIdle() && signaller.isIdle()) {
-          told = Object.fromEntries(kinds.map((kind) => [kind, objects.cacheOf(kind).resourceVersion]));
+          told = Object.fromEntries(kinds.map((kind) => [kind, objects.versionOf(kind)]));
           Object.assign(told, references?.progress());
         }
         context.heartbeat(told);
@@ -200,13 +224,12 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
         await objects.sync();
         // A listener of its own: an earlier bridge of this process may end after this one has started.
         const listener = (event: CacheEvent): void => onEvent(event);
-        for (const kind of kinds) subscriptions.push(objects.cacheOf(kind).subscribe(listener));
+        for (const kind of kinds) subscriptions.push(objects.subscribe(kind, listener));
         subscriptions.push(deps.drift.start({ onForeignChange, onClusterBack }));
         const onReleaseDrift = (ref: NamespacedName, wake: WakeReason): void =>
           signaller.wake({ kind: 'HelmRelease', namespace: ref.namespace, name: ref.name }, wake);
         subscriptions.push(deps.releaseDrift.start(onReleaseDrift));
         subscriptions.push(deps.dependencies.start((waiter, wake) => signaller.wake(refOf(waiter), wake)));
-        for (const one of dependantKinds.flatMap((kind) => objects.list(kind))) void deps.dependencies.follow(one);
         references = watchReferences(referenceOptions, onReferenceChange);
         subscriptions.push(references.stop);
         await catchUp(progress);
@@ -214,7 +237,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
         isCaughtUp = true;
         subscriptions.push(
           watchIntervals({
-            kustomizations: () => objects.list('Kustomization') as Kustomization[],
+            kustomizations: () => objects.list('Kustomization').filter(objects.isServed) as Kustomization[],
             isSettled: (object) => deps.isSettled(object),
             wake: (object) => signaller.wake(refOf(object), { type: 'resync' }),
           }),
@@ -233,15 +256,16 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
   };
 }
 
-/** The kinds that have `spec.dependsOn`. */
-const dependantKinds = ['Kustomization', 'HelmRelease'] as const;
-
 /**
  * False for what is only watched: an ExternalArtifact is written by who makes it, a static object has nothing to be
  * reconciled. One that has just become static still has our finalizer: its workflow takes that away, and ends.
  */
-function hasWorkflow(object: KubeObject): boolean {
+function isReconciled(object: KubeObject): boolean {
   return Object.hasOwn(workflowTypes, object.kind) && (!isStatic(object) || isFinalizedByUs(object));
+}
+
+function isDependant(object: KubeObject): boolean {
+  return dependantKinds.some((kind) => kind === object.kind);
 }
 
 function isFinalizedByUs({ metadata }: KubeObject): boolean {

@@ -40,9 +40,13 @@ export function composeGenerator(parts: GeneratorParts) {
   return { ...createObserveGeneratorActivities(parts), ...beating(generating), ...createGeneratorReport(parts) };
 }
 
-/** False when a file that an ArtifactGenerator has made is not in the store as it was left. */
-export async function isGeneratedAsLeft(object: KubeObject, store: Pick<ArtifactStore, 'verify'>): Promise<boolean> {
+/** False when an object or a file that an ArtifactGenerator has made is not there as it was left. */
+export async function isGeneratedAsLeft(
+  object: KubeObject,
+  { store, objects }: Pick<GeneratorParts, 'store' | 'objects'>,
+): Promise<boolean> {
   for (const { namespace, name, digest, filename } of (object as ArtifactGenerator).status?.inventory ?? []) {
+    if (!objects.peek('ExternalArtifact', { namespace, name })) return false;
     const path = `externalartifact/${namespace}/${name}/${filename}`;
     if (!(await store.verify({ path, digest, url: '', revision: '', lastUpdateTime: '' }))) return false;
   }

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { createFluxObjects, type FluxObjects } from '../k8s/flux-objects.ts';
+import { parseLabelSelector } from '../k8s/label-selector.ts';
 import {
   inventoryEntryOf,
   type KubeObject,
@@ -107,7 +108,7 @@ export async function compose(options: EngineOptions): Promise<Engine> {
   const stopRetention = startRetention({
     store: parts.store,
     manifests: parts.manifestStore,
-    objects: () => (parts.objects.cacheOf('Kustomization').isSynced ? parts.objects.list('Kustomization') : undefined),
+    objects: () => (parts.objects.isSynced('Kustomization') ? parts.objects.list('Kustomization') : undefined),
     retentionMs: options.config.CONTINUO_MANIFEST_RETENTION_SECONDS * 1000,
     log,
   });
@@ -135,7 +136,7 @@ export async function compose(options: EngineOptions): Promise<Engine> {
         const kustomization = object as Kustomization;
         return await parts.inTarget(kustomization, (target) => isAsApplied(kustomization, target));
       }
-      if (object.kind === 'ArtifactGenerator') return await isGeneratedAsLeft(object, parts.store);
+      if (object.kind === 'ArtifactGenerator') return await isGeneratedAsLeft(object, parts);
       const { artifact } = (object as SourceObject).status ?? {};
       return artifact === undefined || (await parts.store.verify(artifact));
     },
@@ -169,7 +170,7 @@ async function createParts({ kube, config, log, artifacts, sealingKey }: EngineO
     maxCachedBytes: manifestCacheBytes,
   });
   const caches = createWatchCaches(kube, { log });
-  const objects = createFluxObjects(caches);
+  const objects = createFluxObjects(caches, parseLabelSelector(config.CONTINUO_WATCH_LABEL_SELECTOR));
   const lostArtifacts = createLostArtifacts({ objects, store });
   const labelSelector = config.CONTINUO_WATCH_CONFIGS_LABEL_SELECTOR;
   const references = createReferencedObjects({ client: kube, caches, labelSelector });

@@ -84,6 +84,11 @@ export const optionSchema = z.object({
   CONTINUO_WORKFLOW_CACHE: count
     .default(400)
     .describe('Workflows kept in memory; one that was evicted is replayed from its short history when it wakes.'),
+  CONTINUO_WATCH_LABEL_SELECTOR: z
+    .string()
+    .refine(isLabelSelector, 'is no label selector, e.g. "sharding.fluxcd.io/key=continuo"')
+    .default('')
+    .describe('Only objects with these labels are reconciled, all others are left to Flux; empty: every object.'),
   CONTINUO_NO_CROSS_NAMESPACE_REFS: flag.default(false).describe('Refuse references to sources in other namespaces.'),
   CONTINUO_EXTERNAL_ARTIFACTS: flag
     .default(true)

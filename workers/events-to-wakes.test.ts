@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { ExternalArtifact } from '../k8s/api/external-artifact.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import {
+  generatorOf,
   hasNewArtifact,
   hasNewFailure,
   hasReadyExpr,
@@ -68,6 +70,23 @@ describe('hasNewArtifact', () => {
   ])('%s', (_title, is, was, expected) => {
     expect(hasNewArtifact({ type: 'MODIFIED', object: is, previous: was })).toBe(expected);
   });
+
+  test.each([
+    ['a source, whose consumers have to say so', source(artifact), true],
+    ['a Kustomization, from which nothing is made', object(), false],
+  ])('the deletion of %s', (_title, gone, expected) => {
+    expect(hasNewArtifact({ type: 'DELETED', object: gone, previous: gone })).toBe(expected);
+  });
+});
+
+test.each([
+  ['an ArtifactGenerator', { sourceRef: { kind: 'ArtifactGenerator', name: 'gen' } }, 'ArtifactGenerator/a/gen'],
+  ['a stranger', { sourceRef: { kind: 'Factory', name: 'gen' } }, undefined],
+  ['nobody it names', undefined, undefined],
+])('an ExternalArtifact that is made by %s', (_title, spec, expected) => {
+  const made = generatorOf(object({}, { kind: 'ExternalArtifact', spec }) as ExternalArtifact);
+
+  expect(made && `${made.kind}/${made.namespace}/${made.name}`).toBe(expected);
 });
 
 describe('hasNewArtifact of a HelmRepository of type oci, which never has one', () => {

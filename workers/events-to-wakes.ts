@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { generatorReconcileAnnotation, requestedAtAnnotation } from '../k8s/api/annotations.ts';
 import type { ArtifactGenerator } from '../k8s/api/artifact-generator.ts';
+import type { ExternalArtifact } from '../k8s/api/external-artifact.ts';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { HelmChart } from '../k8s/api/helm-chart.ts';
 import type { HelmRelease } from '../k8s/api/helm-release.ts';
@@ -10,11 +11,12 @@ import type { HelmRepository } from '../k8s/api/helm-repository.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import type { OCIRepository } from '../k8s/api/oci-repository.ts';
 import type { Condition } from '../k8s/api/shared/status.ts';
+import { artifactKinds } from '../k8s/flux-objects.ts';
 import { type KubeObject, refOf, subjectOf } from '../k8s/object.ts';
 import { isStatic } from '../k8s/static-objects.ts';
 import type { ReferencedKind } from '../k8s/referenced-objects.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
-import type { WakeReason } from '../workflows/messages.ts';
+import type { ReconciledRef, WakeReason } from '../workflows/messages.ts';
 
 /** Why the object's own workflow is to be woken; undefined: not at all. */
 export function wakeOf(event: CacheEvent): WakeReason | undefined {
@@ -38,8 +40,14 @@ export function wakeOf(event: CacheEvent): WakeReason | undefined {
   return undefined;
 }
 
+/** True for the kinds whose artifact others are made from. */
+export function isArtifactKind(kind: string): boolean {
+  return artifactKinds.some((one) => one === kind);
+}
+
 /** True when consumers of a source have something new to look at. */
 export function hasNewArtifact(event: CacheEvent): boolean {
+  if (!isArtifactKind(event.object.kind)) return false;
   const is = (event.object as GitRepository).status?.artifact;
   const was = (event.previous as GitRepository | undefined)?.status?.artifact;
   if (event.type === 'DELETED') return true;
@@ -47,6 +55,13 @@ export function hasNewArtifact(event: CacheEvent): boolean {
   // One that was lost and is made again has another time and nothing else: who could not have it may try again.
   const fields = ['revision', 'digest', 'url', 'lastUpdateTime'] as const;
   return is !== undefined && fields.some((field) => is[field] !== was?.[field]);
+}
+
+/** The ArtifactGenerator that makes an ExternalArtifact; undefined for one that a stranger makes. */
+export function generatorOf({ metadata, spec }: ExternalArtifact): ReconciledRef | undefined {
+  const { kind, name } = spec?.sourceRef ?? {};
+  if (kind !== 'ArtifactGenerator' || name === undefined) return undefined;
+  return { kind, namespace: metadata.namespace ?? '', name };
 }
 
 /** True when a source says something new of why it is not ready: who waits for its artifact passes that on. */

@@ -45,12 +45,13 @@ describe('a path that somebody asks for', () => {
 
 it('wakes the ArtifactGenerator of an ExternalArtifact, and nobody for one that a stranger made', async () => {
   const woken: string[] = [];
-  const external = (name: string, kind: string) => ({
+  const external = (name: string, spec?: object) => ({
     metadata: { namespace: 'apps', name },
-    spec: { sourceRef: { kind, name: 'gen' } },
+    ...(spec ? { spec } : {}),
     status: { artifact: { path: `externalartifact/apps/${name}/abc.tar.gz`, digest: 'sha256:1' } },
   });
-  const objects = [external('ours', 'ArtifactGenerator'), external('theirs', 'Factory')];
+  const madeBy = (kind: string) => ({ sourceRef: { kind, name: 'gen' } });
+  const objects = [external('ours', madeBy('ArtifactGenerator')), external('theirs', madeBy('Factory')), external('bare')];
   const lost = createLostArtifacts({
     objects: { peek: (_kind, { name }) => objects.find((one) => one.metadata.name === name) as unknown as KubeObject },
     store: { verify: async () => false },

@@ -3,9 +3,9 @@
 import type { ArtifactStore } from '../activities/artifact/artifact.ts';
 import type { SourceObject } from '../activities/source/source-driver.ts';
 import type { ExternalArtifact } from '../k8s/api/external-artifact.ts';
-import { type FluxObjects, type SourceKind, sourceKinds } from '../k8s/flux-objects.ts';
-import type { NamespacedName } from '../k8s/object.ts';
+import { artifactKinds, type FluxObjects } from '../k8s/flux-objects.ts';
 import type { ReconciledRef } from '../workflows/messages.ts';
+import { generatorOf } from './events-to-wakes.ts';
 
 export interface LostArtifacts {
   /**
@@ -32,7 +32,7 @@ export function createLostArtifacts(deps: {
   return {
     async isIntact(path) {
       const [folder, namespace = '', name = ''] = path.split('/');
-      const kind = [...sourceKinds, 'ExternalArtifact' as const].find((one) => one.toLowerCase() === folder);
+      const kind = artifactKinds.find((one) => one.toLowerCase() === folder);
       if (!kind || !name) return true;
       const object = deps.objects.peek(kind, { namespace, name });
       const { artifact } = (object as SourceObject | undefined)?.status ?? {};
@@ -40,7 +40,8 @@ export function createLostArtifacts(deps: {
       if (Date.now() - (wokenAt.get(path) ?? 0) > quietMs) {
         if (wokenAt.size >= maxRemembered) wokenAt.clear();
         wokenAt.set(path, Date.now());
-        const maker = makerOf(kind, object as ExternalArtifact, { namespace, name });
+        const isGenerated = kind === 'ExternalArtifact';
+        const maker = isGenerated ? generatorOf(object as ExternalArtifact) : { kind, namespace, name };
         if (maker) tell(maker);
       }
       return false;
@@ -49,16 +50,4 @@ export function createLostArtifacts(deps: {
       tell = listener;
     },
   };
-}
-
-/** Who makes the artifact of an object: the object itself, or the ArtifactGenerator of an ExternalArtifact. */
-function makerOf(
-  kind: SourceKind | 'ExternalArtifact',
-  { spec }: ExternalArtifact,
-  own: NamespacedName,
-): ReconciledRef | undefined {
-  if (kind !== 'ExternalArtifact') return { kind, ...own };
-  const { sourceRef } = spec;
-  if (sourceRef?.kind !== 'ArtifactGenerator') return undefined;
-  return { kind: 'ArtifactGenerator', namespace: own.namespace, name: sourceRef.name };
 }

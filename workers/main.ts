@@ -8,7 +8,7 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createArtifactApp } from '../activities/artifact/server.ts';
 import { installCrds } from '../k8s/install-crds.ts';
 import { createKubeClient } from '../k8s/kube-client.ts';
-import { clusterWorkflowId } from '../workflows/messages.ts';
+import { clusterWorkflowId, type ReconciledRef } from '../workflows/messages.ts';
 import { mainTaskQueue, watchTaskQueue } from '../workflows/task-queues.ts';
 import { openArtifactStore } from './artifact-store.ts';
 import { createBridge } from './bridge.ts';
@@ -53,7 +53,11 @@ async function main(): Promise<void> {
 
   const engine = await compose({ kube, config, log, artifacts, sealingKey });
   const client = new Client({ connection, namespace: config.TEMPORAL_NAMESPACE });
-  const signaller = createSignaller(client, config.CONTINUO_CLUSTER, log);
+  const isServed = (ref: ReconciledRef): boolean => {
+    const object = engine.objects.peek(ref.kind, ref);
+    return object === undefined || engine.objects.isServed(object);
+  };
+  const signaller = createSignaller(client, config.CONTINUO_CLUSTER, log, isServed);
   const bridge = createBridge({ ...engine, client, signaller, log });
   await engine.objects.sync();
   engine.lostArtifacts.onLost((source) => signaller.wake(source, { type: 'resync' }));

@@ -27,7 +27,13 @@ export interface Signaller {
   close(): void;
 }
 
-export function createSignaller(client: Client, cluster: string, log: Pick<Log, 'warn'>): Signaller {
+/** `isServed` says of whom the workflows are: nobody else's object is woken, except to end what is not served any more. */
+export function createSignaller(
+  client: Client,
+  cluster: string,
+  log: Pick<Log, 'warn'>,
+  isServed: (ref: ReconciledRef) => boolean,
+): Signaller {
   const pending = new Map<string, { ref: ReconciledRef; reasons: WakeReason[] }>();
   const inFlight = new Set<string>();
   let missing = new Map<string, ReconciledRef>();
@@ -95,7 +101,9 @@ export function createSignaller(client: Client, cluster: string, log: Pick<Log, 
   };
 
   return {
-    wake: (ref, reason) => add(ref, [reason]),
+    wake(ref, reason) {
+      if (reason.type === 'deleted' || isServed(ref)) add(ref, [reason]);
+    },
     ensure,
     isIdle: () => pending.size === 0 && inFlight.size === 0 && missing.size === 0 && !isEnsuring,
     close() {

@@ -51,10 +51,8 @@ export async function cluster(input: ClusterInput): Promise<void> {
 }
 
 async function startObjectWorkflow(ref: ReconciledRef, clusterName: string): Promise<void> {
-  const type = workflowTypes[ref.kind];
-  if (!type) return;
   try {
-    await startChild<(input: ObjectInput) => Promise<void>>(type, {
+    await startChild<(input: ObjectInput) => Promise<void>>(workflowTypes[ref.kind], {
       workflowId: workflowIdOf(ref),
       args: [{ ref }],
       parentClosePolicy: ParentClosePolicy.ABANDON,

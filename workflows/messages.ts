@@ -16,7 +16,7 @@ export const workflowKinds = {
 export type ReconciledKindName = keyof typeof workflowKinds;
 
 /** The workflow type of each kind: the name of its function in workflows/index.ts. */
-export const workflowTypes: Readonly<Partial<Record<ReconciledKindName, string>>> = {
+export const workflowTypes: Readonly<Record<ReconciledKindName, string>> = {
   GitRepository: 'gitRepository',
   OCIRepository: 'ociRepository',
   HelmRepository: 'helmRepository',

@@ -5,10 +5,7 @@ import type { KubeObject } from '../../k8s/object.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
 import type { SourceObject } from '../source/source-driver.ts';
 import type { ArtifactRef } from './observation.ts';
-import { accessRefusal, type SourceLookup } from './source-of.ts';
-
-/** Contract 7: --requeue-dependency. A wake of the source comes long before. */
-const requeueDependencyMs = 30_000;
+import { accessRefusal, artifactRefOf, requeueDependencyMs, type SourceLookup } from './source-of.ts';
 
 export interface ChartSourceRef {
   kind: WatchedKind;
@@ -52,8 +49,7 @@ export async function chartSourceOf(
   const { artifact } = source.status ?? {};
   const why = whyNotReady(source);
   if (why || !artifact) return notReady(why ?? 'it has no artifact yet');
-  const { digest, url, revision, lastUpdateTime } = artifact;
-  return { digest, url, revision, updatedAt: lastUpdateTime };
+  return artifactRefOf(artifact);
 }
 
 /** A source counts once it has observed its present spec and is not stalled. */

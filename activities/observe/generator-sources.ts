@@ -5,13 +5,7 @@ import { isWatchedKind } from '../../k8s/flux-objects.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
 import type { SourceObject } from '../source/source-driver.ts';
 import type { ArtifactRef } from './observation.ts';
-import { accessRefusal, type SourceLookup } from './source-of.ts';
-
-/** Contract 7: --requeue-dependency. A wake of the source comes long before. */
-const requeueDependencyMs = 30_000;
-/** A source that was made a moment ago and was not reconciled yet is given so long before its absence is told. */
-const freshSourceMs = 5_000;
-const awaitFreshMs = 1_000;
+import { accessRefusal, artifactRefOf, awaitFresh, requeueDependencyMs, type SourceLookup } from './source-of.ts';
 
 export interface GeneratorSource {
   alias: string;
@@ -47,18 +41,10 @@ export async function generatorSourcesOf(object: ArtifactGenerator, deps: Source
     if (!source) return missing('not found: create it, or correct spec.sources');
     const artifact = source.status?.artifact;
     if (!artifact) {
-      const ageMs = Date.now() - Date.parse(source.metadata.creationTimestamp ?? '');
-      const isReconciled = (source.status?.conditions?.length ?? 0) > 0;
-      if (!isReconciled && ageMs < freshSourceMs) return { awaitMs: awaitFreshMs, awaiting: `waiting for ${subject}` };
-      return missing('has no artifact yet');
+      const fresh = awaitFresh(source);
+      return fresh ? { ...fresh, awaiting: `waiting for ${subject}` } : missing('has no artifact yet');
     }
-    const { digest, url, revision } = artifact;
-    const originRevision = artifact.metadata?.['org.opencontainers.image.revision']?.slice(0, 200);
-    sources.push({
-      alias,
-      subject,
-      artifact: { digest, url, revision, ...(originRevision ? { originRevision } : {}) },
-    });
+    sources.push({ alias, subject, artifact: artifactRefOf(artifact) });
   }
   return { sources, digest: observedSourcesDigest(sources) };
 }

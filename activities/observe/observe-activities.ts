@@ -50,15 +50,6 @@ export type ObserveActivities = ReturnType<typeof createObserveActivities>;
 export function createObserveActivities(deps: ObserveDependencies) {
   const look = createLook(deps);
 
-  /** A HelmChart was woken by its source: that must be here as the waker saw it. */
-  const catchUpWithSource = async ({ spec }: SourceObject, wakes: readonly WakeReason[]): Promise<void> => {
-    const kind = (spec as { sourceRef?: { kind: string } }).sourceRef?.kind;
-    for (const { type, resourceVersion } of wakes) {
-      if (type === 'artifact' && resourceVersion && isWatchedKind(kind))
-        await deps.objects.catchUp(kind, resourceVersion);
-    }
-  };
-
   return {
     /** Which of those that wait for an object may go on now. Asked by the object's own workflow after a reconcile. */
     async findReadyDependants(input: FindReadyInput): Promise<ReadyDependants> {
@@ -72,7 +63,8 @@ export function createObserveActivities(deps: ObserveDependencies) {
       // A HelmRepository that has become static leaves nothing behind, as if it was deleted.
       if (isStatic(object))
         return { ...(common.hasFinalizer ? common : absent), isDeleting: true, url: originOf(object) };
-      await catchUpWithSource(object, input.wakes);
+      const { sourceRef } = object.spec as { sourceRef?: { kind: string } };
+      await catchUpWithSource(deps.objects, sourceRef?.kind, input.wakes);
       return {
         ...common,
         appliedRevision: object.status?.artifact?.revision,
@@ -96,9 +88,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
       };
       if (common.isDeleting) return { ...common, ...teardownOf(object, deps.objects) };
       if (common.isSuspended) return common;
-      for (const { type, resourceVersion } of input.wakes) {
-        if (type === 'artifact' && resourceVersion) await deps.objects.catchUp(spec.sourceRef.kind, resourceVersion);
-      }
+      await catchUpWithSource(deps.objects, spec.sourceRef.kind, input.wakes);
       const expressionError = deps.expressionError(object);
       if (expressionError) {
         const message = `Reconciliation failed terminally due to configuration error: ${expressionError}`;
@@ -140,7 +130,10 @@ export function createObserveActivities(deps: ObserveDependencies) {
   };
 }
 
-/** Looks an object up once this worker's memory has seen what the wakers saw on another one. */
+/**
+ * Looks an object up once this worker's memory has seen what the wakers saw on another one. One that is not served (any
+ * more) is as good as gone: its workflow ends, and leaves everything as it is to whoever serves it.
+ */
 export function createLook(deps: Pick<ObserveDependencies, 'objects' | 'references'>) {
   const catchUpWith = async (kind: WatchedKind, { type, subject = '', resourceVersion }: WakeReason): Promise<void> => {
     if (!resourceVersion || type === 'artifact' || type === 'drift') return;
@@ -153,8 +146,21 @@ export function createLook(deps: Pick<ObserveDependencies, 'objects' | 'referenc
 
   return async (kind: WatchedKind, { ref, wakes }: ObserveInput): Promise<KubeObject | undefined> => {
     for (const wake of wakes) await catchUpWith(kind, wake);
-    return await deps.objects.get(kind, ref);
+    const object = await deps.objects.get(kind, ref);
+    return object && deps.objects.isServed(object) ? object : undefined;
   };
+}
+
+/** An object was woken by its source: that must be here as the waker saw it. */
+export async function catchUpWithSource(
+  objects: FluxObjects,
+  kind: string | undefined,
+  wakes: readonly WakeReason[],
+): Promise<void> {
+  if (!isWatchedKind(kind)) return;
+  for (const { type, resourceVersion } of wakes) {
+    if (type === 'artifact' && resourceVersion) await objects.catchUp(kind, resourceVersion);
+  }
 }
 
 /** What all reconciled kinds have in common. */

@@ -7,6 +7,7 @@ import { dependencyExpressionError } from './dependencies.ts';
 import type { HelmReleaseObservation } from './observation.ts';
 import {
   absent,
+  catchUpWithSource,
   createLook,
   observationOf,
   type ObserveDependencies,
@@ -46,10 +47,7 @@ export function createObserveReleaseActivities(deps: ObserveReleaseDependencies)
       const common: HelmReleaseObservation = observationOf(object, spec.interval);
       if (common.isDeleting) return { ...common, ...teardownOf(object, deps.objects) };
       if (common.isSuspended) return common;
-      for (const { type, resourceVersion } of input.wakes) {
-        if (type === 'artifact' && resourceVersion)
-          await deps.objects.catchUp(chartSourceRefOf(object).kind, resourceVersion);
-      }
+      await catchUpWithSource(deps.objects, chartSourceRefOf(object).kind, input.wakes);
       const expressionError = deps.releaseExpressionError(object) || dependencyExpressionError(object);
       if (expressionError) {
         const message = `Reconciliation failed terminally due to configuration error: ${expressionError}`;

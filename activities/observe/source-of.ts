@@ -2,14 +2,16 @@
 import { isWatchedKind, type FluxObjects } from '../../k8s/flux-objects.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
+import type { Artifact } from '../artifact/artifact.ts';
 import type { SourceObject } from '../source/source-driver.ts';
 import type { ArtifactRef } from './observation.ts';
 
 /** Contract 7: --requeue-dependency. A wake of the source comes long before. */
-const requeueDependencyMs = 30_000;
+export const requeueDependencyMs = 30_000;
 /** A source that was made a moment ago and was not reconciled yet is given so long before its absence is told. */
 const freshSourceMs = 5_000;
 const awaitFreshMs = 1_000;
+const maxOriginRevision = 200;
 
 export interface SourceLookup {
   objects: FluxObjects;
@@ -55,28 +57,25 @@ export async function sourceOf(
   }
   const artifact = source.status?.artifact;
   if (!artifact) {
-    const ageMs = Date.now() - Date.parse(source.metadata.creationTimestamp ?? '');
-    const isReconciled = (source.status?.conditions?.length ?? 0) > 0;
-    if (!isReconciled && ageMs < freshSourceMs) return { awaitMs: awaitFreshMs };
-    return {
+    return awaitFresh(source) ?? {
       reason: 'ArtifactFailed',
       message: `Source artifact not found, retrying in ${requeueDependencyMs / 1000}s`,
       retryInMs: requeueDependencyMs,
     };
   }
-  return {
-    digest: artifact.digest,
-    url: artifact.url,
-    revision: artifact.revision,
-    updatedAt: artifact.lastUpdateTime,
-    ...originRevisionOf(artifact),
-  };
+  return artifactRefOf(artifact);
 }
 
-/** Long ones are cut: whoever makes an artifact writes it, and it enters histories. */
-function originRevisionOf({ metadata }: { metadata?: Record<string, string> }): { originRevision?: string } {
+/** So long a source that was made a moment ago, and was not reconciled yet, is waited for without a word. */
+export function awaitFresh({ metadata, status }: SourceObject): { awaitMs: number } | undefined {
+  const ageMs = Date.now() - Date.parse(metadata.creationTimestamp ?? '');
+  const isReconciled = (status?.conditions?.length ?? 0) > 0;
+  return !isReconciled && ageMs < freshSourceMs ? { awaitMs: awaitFreshMs } : undefined;
+}
+
+/** What consumers need of an artifact. */
+export function artifactRefOf({ digest, url, revision, lastUpdateTime, metadata }: Artifact): ArtifactRef {
+  // Long ones are cut: whoever makes an artifact writes it, and it enters histories.
   const originRevision = metadata?.['org.opencontainers.image.revision']?.slice(0, maxOriginRevision);
-  return originRevision ? { originRevision } : {};
+  return { digest, url, revision, updatedAt: lastUpdateTime, ...(originRevision ? { originRevision } : {}) };
 }
-
-const maxOriginRevision = 200;

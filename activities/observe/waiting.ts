@@ -4,7 +4,7 @@ import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import { KubeApiError } from '../../k8s/client.ts';
 import { parseDuration } from '../../k8s/duration.ts';
-import { type FluxObjects, isWatchedKind } from '../../k8s/flux-objects.ts';
+import { dependantKinds, type FluxObjects, isWatchedKind } from '../../k8s/flux-objects.ts';
 import { type KubeObject, type ObjectRef, splitApiVersion, subjectOf } from '../../k8s/object.ts';
 import type { Obstacle } from '../../workflows/decisions/obstacle.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
@@ -31,9 +31,8 @@ export interface WaitingDependencies {
   isReadyExprAdditive: boolean;
 }
 
-/** The kinds that have `spec.dependsOn`. */
+/** An object of one of the {@link dependantKinds}. */
 export type Dependant = Kustomization | HelmRelease;
-export const dependantKinds = ['Kustomization', 'HelmRelease'] as const;
 
 /** What keeps an object from being reconciled now. */
 export interface Waiting {

@@ -22,7 +22,7 @@ export type ExternalArtifactStatus = z.infer<typeof ExternalArtifactStatus>;
 
 export interface ExternalArtifact extends KubeObject {
   kind: 'ExternalArtifact';
-  spec: ExternalArtifactSpec;
+  spec?: ExternalArtifactSpec;
   status?: ExternalArtifactStatus;
 }
 

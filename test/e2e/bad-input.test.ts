@@ -4,6 +4,7 @@ import { symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
+import { watchedKinds } from '../../k8s/flux-objects.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import { startGitServer } from '../../tools/platform/index.ts';
 import { startCuttableProxy } from '../servers/cuttable-proxy.ts';
@@ -292,6 +293,14 @@ describe('objects that the API server refuses', () => {
     expect(Buffer.from(data.v ?? '', 'base64').toString()).toBe('second-value');
   });
 });
+
+test.each(Object.values(watchedKinds).filter(({ kind }) => kind !== 'ExternalArtifact'))(
+  'a $kind without a spec is refused, not stored to be stumbled over',
+  async ({ group, version, kind }) => {
+    const bare = { apiVersion: `${group}/${version}`, kind, metadata: { name: 'bare', namespace: 'default' } };
+    await expect(client.create(bare)).rejects.toThrow(/spec: Required value/);
+  },
+);
 
 test('an object of another Kustomization is taken over as Flux does, and not pruned by the one that lost it', async () => {
   const scenario = await createScenario(client, 'owner', {});

@@ -42,20 +42,24 @@ export function crdOf(definition: KindDefinition, continuoVersion: string): Kube
   };
 }
 
-/** The schema of the whole object. No field of it is required: the API server demands kind, apiVersion and name itself. */
+/**
+ * The schema of the whole object. The API server demands kind, apiVersion and name itself; a `spec` that must say something
+ * must be there.
+ */
 export function rootSchemaOf(definition: KindDefinition): StructuralSchema {
+  const spec = structuralSchemaOf(definition.spec);
   const properties: Record<string, StructuralSchema> = {
     apiVersion: { type: 'string' },
     kind: { type: 'string' },
     metadata: { type: 'object' },
-    spec: { description: 'What is wanted.', ...structuralSchemaOf(definition.spec) },
+    spec: { description: 'What is wanted.', ...spec },
   };
   if (definition.status) {
     const { type, ...status } = structuralSchemaOf(definition.status);
     const initial = definition.statusDefault ? { default: { ...definition.statusDefault } } : {};
     properties.status = { description: 'What was last observed.', type, ...initial, ...status };
   }
-  return { description: definition.description, type: 'object', properties };
+  return { description: definition.description, type: 'object', properties, ...(spec.required ? { required: ['spec'] } : {}) };
 }
 
 function versionOf(definition: KindDefinition, version: KindVersion, schema: StructuralSchema) {

@@ -92,7 +92,7 @@ export function createGeneratorActivities(deps: GeneratorDependencies) {
   /** Another generator that lives may have made an object of the same name: neither takes it from the other. */
   const checkOwner = async (external: ExternalArtifact, generator: ArtifactGenerator): Promise<void> => {
     const { namespace = '' } = external.metadata;
-    const { kind, name = '' } = external.spec.sourceRef ?? {};
+    const { kind, name = '' } = external.spec?.sourceRef ?? {};
     if (kind !== 'ArtifactGenerator' || isMadeBy(external, generator)) return;
     const other = await find({ namespace, name });
     if (!other || !isMadeBy(external, other)) return;
