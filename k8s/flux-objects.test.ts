@@ -25,7 +25,11 @@ test.each([
   ],
   ['goes with its spec', { type: 'DELETED', object: whole, previous: whole }, 'as it is'],
   ['changes', { type: 'MODIFIED', object: whole, previous: whole }, 'as it is'],
-  ['is an ExternalArtifact, which is its status', { type: 'ADDED', object: object({}, 'ExternalArtifact') }, 'as it is'],
+  [
+    'is an ExternalArtifact, which is its status',
+    { type: 'ADDED', object: object({}, 'ExternalArtifact') },
+    'as it is',
+  ],
 ] as const)('an object that %s', (_title, event, expected) => {
   expect(contentEventOf(event)).toEqual(expected === 'as it is' ? event : expected);
 });

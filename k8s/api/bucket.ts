@@ -10,9 +10,16 @@ import {
   readyColumn,
   stringColumn,
 } from './definition.ts';
-import { duration, shortDuration, type ValidationRule, withRules } from './shared/fields.ts';
-import { localRef } from './shared/reference.ts';
-import { artifact, artifactUrl, conditions, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
+import { duration, ignorePatterns, shortDuration, suspend, type ValidationRule, withRules } from './shared/fields.ts';
+import { certSecretRef, localRef, proxySecretRef } from './shared/reference.ts';
+import {
+  artifact,
+  artifactUrl,
+  conditions,
+  lastHandledReconcileAt,
+  observedGeneration,
+  observedIgnore,
+} from './shared/status.ts';
 
 const Sts = z.object({
   provider: z.enum(['aws', 'ldap']).describe('Which kind of token service it is.'),
@@ -75,14 +82,11 @@ export const BucketSpec = withRules(
       .string()
       .optional()
       .describe('Service account whose workload identity logs in; not for the provider `generic`.'),
-    certSecretRef: localRef('Secret with `ca.crt`, and `tls.crt` with `tls.key` for a client certificate.').optional(),
-    proxySecretRef: localRef('Secret with `address` of a proxy, and `username` and `password` for it.').optional(),
+    certSecretRef,
+    proxySecretRef,
     sts: Sts.optional().describe('A token service that gives short-lived credentials.'),
-    ignore: z
-      .string()
-      .optional()
-      .describe('Patterns, as in .gitignore, of objects to leave out; they replace the built-in ones.'),
-    suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
+    ignore: ignorePatterns('objects'),
+    suspend,
   }),
   bucketRules,
 );
@@ -93,7 +97,7 @@ export const BucketStatus = z.object({
   conditions,
   url: artifactUrl,
   artifact,
-  observedIgnore: z.string().optional().describe('`spec.ignore` as it was for the artifact.'),
+  observedIgnore,
   lastHandledReconcileAt,
 });
 export type BucketStatus = z.infer<typeof BucketStatus>;

@@ -10,9 +10,16 @@ import {
   readyColumn,
   stringColumn,
 } from './definition.ts';
-import { duration, shortDuration, withRules } from './shared/fields.ts';
-import { localRef } from './shared/reference.ts';
-import { ArtifactStatus, artifact, conditions, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
+import { duration, ignorePatterns, shortDuration, suspend, withRules } from './shared/fields.ts';
+import { localRef, proxySecretRef } from './shared/reference.ts';
+import {
+  artifact,
+  ArtifactStatus,
+  conditions,
+  lastHandledReconcileAt,
+  observedGeneration,
+  observedIgnore,
+} from './shared/status.ts';
 
 /** Which commit to take; when several fields are set, the order is commit, name, semver, tag, branch. */
 export const GitRef = z.object({
@@ -54,7 +61,7 @@ export const GitRepositorySpec = withRules(
       .string()
       .optional()
       .describe('Service account whose workload identity logs in; for the providers `azure` and `aws`.'),
-    proxySecretRef: localRef('Secret with `address` of a proxy, and `username` and `password` for it.').optional(),
+    proxySecretRef,
     verify: z
       .object({
         mode: z
@@ -65,14 +72,11 @@ export const GitRepositorySpec = withRules(
       })
       .optional()
       .describe('Which signatures are demanded.'),
-    ignore: z
-      .string()
-      .optional()
-      .describe('Patterns, as in .gitignore, of files to leave out; they replace the built-in ones.'),
+    ignore: ignorePatterns('files'),
     include: z.array(GitInclude).optional().describe('Other repositories to put into the artifact.'),
     recurseSubmodules: z.boolean().optional().describe('Fetch submodules too.'),
     sparseCheckout: z.array(z.string()).optional().describe('Directories to take; unset: all.'),
-    suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
+    suspend,
   }),
   [
     {
@@ -88,7 +92,7 @@ export const GitRepositoryStatus = z.object({
   conditions,
   artifact,
   includedArtifacts: z.array(ArtifactStatus).optional().describe('The artifacts that are included in this one.'),
-  observedIgnore: z.string().optional().describe('`spec.ignore` as it was for the artifact.'),
+  observedIgnore,
   observedInclude: z.array(GitInclude).optional().describe('`spec.include` as it was for the artifact.'),
   observedRecurseSubmodules: z.boolean().optional().describe('`spec.recurseSubmodules` as it was for the artifact.'),
   observedSparseCheckout: z.array(z.string()).optional().describe('`spec.sparseCheckout` as it was for the artifact.'),

@@ -10,7 +10,7 @@ import {
   readyColumn,
   stringColumn,
 } from './definition.ts';
-import { duration, withRules } from './shared/fields.ts';
+import { duration, suspend, withRules } from './shared/fields.ts';
 import { artifact, artifactUrl, conditions, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
 import { OciVerification } from './shared/verification.ts';
 
@@ -39,7 +39,7 @@ export const HelmChartSpec = withRules(
       .describe('Files that are merged, in this order, in place of the values.yaml of the chart.'),
     ignoreMissingValuesFiles: z.boolean().optional().describe('Pass over values files that do not exist.'),
     verify: OciVerification.optional(),
-    suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
+    suspend,
   }),
   [
     {

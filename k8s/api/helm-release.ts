@@ -10,7 +10,7 @@ import {
   readyColumn,
 } from './definition.ts';
 import { HelmInstall, HelmRollback, HelmTest, HelmUninstall, HelmUpgrade } from './helm-release-actions.ts';
-import { duration, freeForm, int64, stringMap, timestamp, withRules } from './shared/fields.ts';
+import { duration, freeForm, int64, stringMap, suspend, timestamp, withRules } from './shared/fields.ts';
 import { CommonMetadata, DriftIgnoreRule, HealthCheckExpr, ImageOverride, Patch } from './shared/kustomize.ts';
 import { DependencyRef, KubeConfigRef, localRef } from './shared/reference.ts';
 import { conditions, Inventory, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
@@ -172,7 +172,7 @@ export const HelmReleaseSpec = withRules(
     persistentClient: z.boolean().optional().describe('Keep one Kubernetes client for all steps; unset: true.'),
     serviceAccountName: z.string().min(1).max(253).optional().describe('Service account to act as.'),
     kubeConfig: KubeConfigRef.optional(),
-    suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
+    suspend,
   }),
   [
     {

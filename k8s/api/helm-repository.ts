@@ -10,8 +10,8 @@ import {
   readyColumn,
   stringColumn,
 } from './definition.ts';
-import { duration, shortDuration } from './shared/fields.ts';
-import { AccessFrom, localRef } from './shared/reference.ts';
+import { duration, shortDuration, suspend } from './shared/fields.ts';
+import { AccessFrom, certSecretRef, localRef } from './shared/reference.ts';
 import { artifact, artifactUrl, conditions, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
 
 export const HelmRepositorySpec = z.object({
@@ -32,14 +32,14 @@ export const HelmRepositorySpec = z.object({
   secretRef: localRef(
     'Secret with `username` and `password`, or of type `kubernetes.io/dockerconfigjson` for the type `oci`.',
   ).optional(),
-  certSecretRef: localRef('Secret with `ca.crt`, and `tls.crt` with `tls.key` for a client certificate.').optional(),
+  certSecretRef,
   passCredentials: z
     .boolean()
     .optional()
     .describe('Send the credentials also to other hosts that the index names for its charts.'),
   insecure: z.boolean().optional().describe('Speak HTTP without TLS; for the type `oci` only.'),
   accessFrom: AccessFrom.optional().describe('Reserved: not enforced.'),
-  suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
+  suspend,
 });
 export type HelmRepositorySpec = z.infer<typeof HelmRepositorySpec>;
 

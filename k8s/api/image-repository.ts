@@ -12,7 +12,7 @@ import {
 } from './definition.ts';
 import { duration, shortDuration, timestamp } from './shared/fields.ts';
 import { imageVersions } from './shared/image.ts';
-import { AccessFrom, localRef } from './shared/reference.ts';
+import { AccessFrom, certSecretRef, localRef, proxySecretRef } from './shared/reference.ts';
 import { conditions, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
 
 export const ImageRepositorySpec = z.object({
@@ -26,8 +26,8 @@ export const ImageRepositorySpec = z.object({
     .max(253)
     .optional()
     .describe('Service account whose image pull secrets, or whose workload identity, log in.'),
-  certSecretRef: localRef('Secret with `ca.crt`, and `tls.crt` with `tls.key` for a client certificate.').optional(),
-  proxySecretRef: localRef('Secret with `address` of a proxy, and `username` and `password` for it.').optional(),
+  certSecretRef,
+  proxySecretRef,
   insecure: z.boolean().optional().describe('Speak HTTP without TLS.'),
   exclusionList: z
     .array(z.string())

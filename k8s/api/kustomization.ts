@@ -9,7 +9,7 @@ import {
   neverObserved,
   readyColumn,
 } from './definition.ts';
-import { duration, int64, stringMap, timestamp } from './shared/fields.ts';
+import { duration, int64, stringMap, suspend, timestamp } from './shared/fields.ts';
 import { CommonMetadata, DriftIgnoreRule, HealthCheckExpr, ImageOverride, Patch } from './shared/kustomize.ts';
 import { DependencyRef, KubeConfigRef, localRef, ObjectKindRef } from './shared/reference.ts';
 import { conditions, Inventory, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
@@ -104,7 +104,7 @@ export const KustomizationSpec = z.object({
   serviceAccountName: z.string().optional().describe('Service account to act as.'),
   kubeConfig: KubeConfigRef.optional(),
   ignore: z.array(DriftIgnoreRule).optional().describe('Fields that are left as they are in the cluster.'),
-  suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
+  suspend,
 });
 export type KustomizationSpec = z.infer<typeof KustomizationSpec>;
 

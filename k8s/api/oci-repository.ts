@@ -10,9 +10,16 @@ import {
   readyColumn,
   stringColumn,
 } from './definition.ts';
-import { duration, shortDuration } from './shared/fields.ts';
-import { localRef } from './shared/reference.ts';
-import { artifact, artifactUrl, conditions, lastHandledReconcileAt, observedGeneration } from './shared/status.ts';
+import { duration, ignorePatterns, shortDuration, suspend } from './shared/fields.ts';
+import { certSecretRef, localRef, proxySecretRef } from './shared/reference.ts';
+import {
+  artifact,
+  artifactUrl,
+  conditions,
+  lastHandledReconcileAt,
+  observedGeneration,
+  observedIgnore,
+} from './shared/status.ts';
 import { OciVerification } from './shared/verification.ts';
 
 /** Which layer of the OCI artifact is used, and how. */
@@ -48,15 +55,12 @@ export const OCIRepositorySpec = z.object({
     .string()
     .optional()
     .describe('Service account whose image pull secrets, or whose workload identity, log in.'),
-  certSecretRef: localRef('Secret with `ca.crt`, and `tls.crt` with `tls.key` for a client certificate.').optional(),
-  proxySecretRef: localRef('Secret with `address` of a proxy, and `username` and `password` for it.').optional(),
+  certSecretRef,
+  proxySecretRef,
   verify: OciVerification.optional(),
-  ignore: z
-    .string()
-    .optional()
-    .describe('Patterns, as in .gitignore, of files to leave out; they replace the built-in ones.'),
+  ignore: ignorePatterns('files'),
   insecure: z.boolean().optional().describe('Accept any certificate, and speak HTTP where the registry has no TLS.'),
-  suspend: z.boolean().optional().describe('Stop reconciling until it is unset.'),
+  suspend,
 });
 export type OCIRepositorySpec = z.infer<typeof OCIRepositorySpec>;
 
@@ -65,7 +69,7 @@ export const OCIRepositoryStatus = z.object({
   conditions,
   url: artifactUrl,
   artifact,
-  observedIgnore: z.string().optional().describe('`spec.ignore` as it was for the artifact.'),
+  observedIgnore,
   observedLayerSelector: LayerSelector.optional().describe('`spec.layerSelector` as it was for the artifact.'),
   lastHandledReconcileAt,
 });

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { KubeObject } from '../object.ts';
 import { ageColumn, fluxFinalizer, type KindDefinition } from './definition.ts';
 import { duration, shortDuration, withRules } from './shared/fields.ts';
-import { localRef } from './shared/reference.ts';
+import { certSecretRef, localRef, proxySecretRef } from './shared/reference.ts';
 
 /** Every type of provider (contract 5). */
 export const providerTypes = [
@@ -62,8 +62,8 @@ export const ProviderSpec = withRules(
     username: z.string().max(2048).optional().describe('Name to post under.'),
     timeout: shortDuration('Longest time for a delivery; unset: 15s.').optional(),
     secretRef: localRef('Secret with `token`, `address`, `username`, `password`, `headers` or app keys.').optional(),
-    certSecretRef: localRef('Secret with `ca.crt`, and `tls.crt` with `tls.key` for a client certificate.').optional(),
-    proxySecretRef: localRef('Secret with `address` of a proxy, and `username` and `password` for it.').optional(),
+    certSecretRef,
+    proxySecretRef,
     proxy: z
       .string()
       .max(2048)

@@ -47,3 +47,14 @@ export function stringMap(description: string) {
 export function freeForm(description: string) {
   return z.unknown().describe(description).meta({ 'x-kubernetes-preserve-unknown-fields': true });
 }
+
+/** `suspend`, of every reconciled kind. */
+export const suspend = z.boolean().optional().describe('Stop reconciling until it is unset.');
+
+/** `ignore`, of the sources that choose what of their content gets into the artifact. */
+export function ignorePatterns(what: 'files' | 'objects') {
+  return z
+    .string()
+    .optional()
+    .describe(`Patterns, as in .gitignore, of ${what} to leave out; they replace the built-in ones.`);
+}

@@ -8,6 +8,16 @@ export function localRef(description: string) {
 }
 export type LocalRef = z.infer<ReturnType<typeof localRef>>;
 
+/** `certSecretRef`, of the kinds that speak TLS. */
+export const certSecretRef = localRef(
+  'Secret with `ca.crt`, and `tls.crt` with `tls.key` for a client certificate.',
+).optional();
+
+/** `proxySecretRef`, of the kinds that may go through a proxy. */
+export const proxySecretRef = localRef(
+  'Secret with `address` of a proxy, and `username` and `password` for it.',
+).optional();
+
 /** A reference to an object that may be in another namespace. */
 export function namespacedRef(description: string) {
   return z

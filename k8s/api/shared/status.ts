@@ -54,6 +54,9 @@ export type ArtifactStatus = z.infer<typeof ArtifactStatus>;
 /** `artifact`, of every source. */
 export const artifact = ArtifactStatus.optional().describe('The content that consumers get.');
 
+/** `observedIgnore`, of the sources that have `spec.ignore`. */
+export const observedIgnore = z.string().optional().describe('`spec.ignore` as it was for the artifact.');
+
 /** `url`, of the sources that have a stable link. */
 export const artifactUrl = z
   .string()
