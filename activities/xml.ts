@@ -9,6 +9,8 @@ export interface XmlElement {
 }
 
 const maxDepth = 32;
+/** A page of a listing has at most 5,000 objects of some forty elements. Empty ones take far more memory than text. */
+const maxElements = 400_000;
 const entities: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 const token =
   /<!--[\s\S]*?-->|<\?[\s\S]*?\?>|<!\[CDATA\[([\s\S]*?)\]\]>|<(\/?)([^\s<>/!?]+)((?:\s+[^\s<>=/]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(\/?)>|([^<]+)/y;
@@ -17,6 +19,7 @@ const token =
 export function parseXml(text: string): XmlElement {
   const top: XmlElement = { name: '', children: [], text: '' };
   const open: XmlElement[] = [top];
+  let elementCount = 0;
   token.lastIndex = text.startsWith('\uFEFF') ? 1 : 0;
   while (token.lastIndex < text.length) {
     const at = token.lastIndex;
@@ -34,6 +37,7 @@ export function parseXml(text: string): XmlElement {
       }
       open.pop();
     } else {
+      if (++elementCount > maxElements) throw new Error(`more than ${maxElements} elements of XML`);
       const element: XmlElement = { name: localName(name), children: [], text: '' };
       current.children.push(element);
       if (!selfClosing) open.push(element);

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { KubeObject } from '../k8s/object.ts';
 
 export function appName(index: number): string {
@@ -63,6 +63,8 @@ export function configMapObject(name: string, value: string): KubeObject {
 export interface BenchRepository {
   url: string;
   write(path: string, objects: readonly KubeObject[]): void;
+  /** Texts by path. */
+  writeFiles(files: Readonly<Record<string, string>>): void;
   /** Commits all and pushes; gives the commit's id. */
   push(message: string): string;
 }
@@ -84,6 +86,12 @@ export function createBenchRepository(gitRoot: string, gitUrl: string, name: str
     write(path, objects) {
       mkdirSync(join(clone, path), { recursive: true });
       writeFileSync(join(clone, path, 'app.yaml'), objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+    },
+    writeFiles(files) {
+      for (const [path, content] of Object.entries(files)) {
+        mkdirSync(dirname(join(clone, path)), { recursive: true });
+        writeFileSync(join(clone, path), content);
+      }
     },
     push(message) {
       git('add', '--all');

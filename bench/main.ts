@@ -1,4 +1,4 @@
-// `npm run bench [-- --n 100] [--phases install,noop,…] [--interval 10m]`: the figures of docs/benchmarks.md, each beside the floor that is
+// `npm run bench [-- --n 100] [--phases install,noop,…] [--interval 10m] [--seed 1]`: the figures of docs/benchmarks.md, each beside the floor that is
 // measured in the same run on the same machine: the same API requests, sent bare.
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,12 +21,14 @@ import {
 } from './load.ts';
 import { machine, type Measured, measure, type Meter, round } from './measure.ts';
 import { apiServerMetrics } from './metrics-endpoint.ts';
+import { releasePhases, runReleasePhases } from './release-phases.ts';
 
 const { values } = parseArgs({
   options: {
     n: { type: 'string', default: '100' },
     phases: { type: 'string', default: 'install,noop,all,one,chain,single,starve,drift' },
     interval: { type: 'string', default: '10m' },
+    seed: { type: 'string', default: '1' },
   },
 });
 const n = Number(values.n);
@@ -102,7 +104,9 @@ async function run(): Promise<void> {
     const bench = { client, namespace, gitRoot, gitUrl, workerPid: worker };
     for (const megabytes of [35, 100]) console.log(JSON.stringify(await measureRepository(bench, 4_000, megabytes)));
   }
-  if (phases.size === 1 && phases.has('git')) return;
+  await runReleasePhases({ client, caches, platform }, meter, { phases, n, seed: Number(values.seed) });
+  const others: ReadonlySet<string> = new Set(['git', ...releasePhases]);
+  if (phases.isSubsetOf(others)) return;
   const write = (index: number, version: string): void => repository.write(`apps/${index}`, appObjects(index, version));
   for (let index = 0; index < n; index++) write(index, '1.0.0');
   let commit = repository.push('install');

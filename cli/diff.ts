@@ -1,22 +1,29 @@
-// `continuo diff kustomization`: what a reconcile would change in the cluster, field by field, and nothing is changed.
+// `continuo diff`: what a reconcile of a Kustomization, or an upgrade of a release, would change in the cluster, field by
+// field, and nothing is changed.
 import type { Command } from 'commander';
 import type { Comparison, Difference } from '../activities/apply/compare-manifests.ts';
+import { kinds } from '../k8s/api/index.ts';
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { watchedKinds } from '../k8s/flux-objects.ts';
 import { subjectOf } from '../k8s/object.ts';
 import { addBuildFlags, type BuildFlags, kustomizationOf } from './build-flags.ts';
 import { changeLinesOf } from './change-lines.ts';
 import { withCluster } from './connect.ts';
-import { CommandError, exitCodeOf, exitCodes } from './exit.ts';
+import { CommandError, exitCodeOf, exitCodes, usageError } from './exit.ts';
 import { type FieldChange, fieldChanges } from './field-changes.ts';
 import { addClusterFlags, addOutputFlag, type ClusterFlags, type OutputFormat } from './flags.ts';
-import { parseKustomizationTarget } from './kinds.ts';
+import { parseObjectTarget } from './kinds.ts';
 import { mask, maskPair } from './mask-secrets.ts';
+import { readObject } from './objects.ts';
 import { formatValue, printLine, shortHashes } from './output.ts';
 import { holdsSecret, type SecretValues } from './secret-values.ts';
 import { onInterrupt } from './watch-objects.ts';
 
+const concurrentRequests = 8;
+
 interface DiffFlags extends ClusterFlags, BuildFlags {
+  values: string[];
   output?: OutputFormat;
 }
 
@@ -30,17 +37,31 @@ Exit codes: 0 nothing would change, 1 something would, 2 failed or wrong usage, 
 export function register(program: Command): void {
   const command = program
     .command('diff')
-    .description('what a reconcile of a Kustomization would change; nothing is changed')
-    .usage('kustomization <name> [flags]')
-    .argument('<kind-and-name...>', 'such as "kustomization demo", "ks demo", "ks/demo"')
+    .description(
+      'what a reconcile of a Kustomization, or an upgrade of a HelmRelease, would change; nothing is changed',
+    )
+    .usage('<kind> <name> [flags]')
+    .argument('<kind-and-name...>', 'such as "kustomization demo", "ks/demo", "hr demo"')
+    .option(
+      '--values <file>',
+      'merge the values of this file over those of the HelmRelease; may be repeated',
+      collect,
+      [],
+    )
     .action(runDiff);
   addOutputFlag(addClusterFlags(addBuildFlags(command), diffExitCodesHelp), ['json', 'yaml']);
 }
 
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
 async function runDiff(words: string[], flags: DiffFlags): Promise<void> {
   try {
-    const name = parseKustomizationTarget(words);
-    process.exitCode = await withCluster(flags, (kube) => diff(kube, name, flags));
+    const { definition, name } = parseObjectTarget(words);
+    const compare = comparers[definition.kind];
+    if (!compare) throw usageError(`expected a Kustomization or a HelmRelease, got a ${definition.kind}`);
+    process.exitCode = await withCluster(flags, async (kube) => show(await compare(kube, name, flags), flags));
   } catch (error) {
     const code = exitCodeOf(error);
     const message = error instanceof Error ? error.message : String(error);
@@ -48,7 +69,21 @@ async function runDiff(words: string[], flags: DiffFlags): Promise<void> {
   }
 }
 
-async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<number> {
+/** What would change, and where that comes from. */
+interface Compared extends Comparison {
+  /** Texts that must not be shown. */
+  secrets: SecretValues;
+  /** The revision, the directory or the chart. */
+  from: string;
+}
+
+const comparers: Partial<Record<string, (kube: KubeClient, name: string, flags: DiffFlags) => Promise<Compared>>> = {
+  Kustomization: compareKustomization,
+  HelmRelease: compareHelmRelease,
+};
+
+async function compareKustomization(kube: KubeClient, name: string, flags: DiffFlags): Promise<Compared> {
+  if (flags.values.length > 0) throw usageError('--values is for a HelmRelease');
   const [{ renderKustomization }, { compareManifests }, { rivalRule }, { withTarget }] = await Promise.all([
     import('./render.ts'),
     import('../activities/apply/compare-manifests.ts'),
@@ -56,7 +91,6 @@ async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<n
     import('./target-client.ts'),
   ]);
   const { signal } = onInterrupt();
-  const report = (line: string): void => console.error(line);
   const { kustomization, inventory } = await kustomizationOf(kube, name, flags);
   const { objects, secrets, from } = await renderKustomization({
     kustomization,
@@ -82,11 +116,56 @@ async function diff(kube: KubeClient, name: string, flags: DiffFlags): Promise<n
       options: { force, commonMetadata, ignore, rivalOf },
       signal,
     });
-  const { differences, errors, unchangedCount } = await withTarget(kube, kustomization, report, compare);
+  return { ...(await withTarget(kube, kustomization, report, compare)), secrets, from };
+}
+
+async function compareHelmRelease(kube: KubeClient, name: string, flags: DiffFlags): Promise<Compared> {
+  if (flags.kustomizationFile !== undefined) throw usageError('--kustomization-file is for a Kustomization');
+  const [
+    { renderRelease },
+    { compareRelease },
+    { withHelmMarks },
+    { helmManager },
+    { releaseNamesOf },
+    { withTarget },
+  ] = await Promise.all([
+    import('./render-release.ts'),
+    import('../activities/apply/compare-release.ts'),
+    import('../activities/apply/release-drift.ts'),
+    import('../activities/helm/api-gateway.ts'),
+    import('../activities/helm/names.ts'),
+    import('./target-client.ts'),
+  ]);
+  const { signal } = onInterrupt();
+  const release = (await readObject(kube, kinds.HelmRelease, flags.namespace, name)) as HelmRelease;
+  const { releaseName, namespace } = releaseNamesOf(release);
+  return await withTarget(kube, release, report, async (target) => {
+    const { path: chartDirectory, values: valuesFiles, artifactAddress } = flags;
+    const request = { release, kube, target, chartDirectory, valuesFiles, artifactAddress, signal, report };
+    const { objects, crds, deployed, secrets, from } = await renderRelease(request);
+    const marked = objects.map((object) => withHelmMarks(object, { name: releaseName, namespace }));
+    const compared = await compareRelease({
+      client: target,
+      desired: [...crds, ...marked],
+      deployed,
+      fieldManager: helmManager,
+      concurrency: concurrentRequests,
+      signal,
+    });
+    return { ...compared, secrets, from };
+  });
+}
+
+/** What goes wrong on the way, and what has to be fetched, is not the answer. */
+function report(line: string): void {
+  console.error(line);
+}
+
+/** Prints; gives the exit code. */
+function show({ differences, errors, unchangedCount, secrets, from }: Compared, { output }: DiffFlags): number {
   const shown = differences.map((difference) => describe(difference, secrets));
-  if (flags.output === 'json' || flags.output === 'yaml') {
-    console.log(formatValue(shown, flags.output));
-  } else print(shown, unchangedCount, from);
+  if (output === 'json' || output === 'yaml') console.log(formatValue(shown, output));
+  else print(shown, unchangedCount, from);
   for (const error of errors) console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
   if (errors.length > 0) return diffExitCodes.failed;
   return differences.length > 0 ? diffExitCodes.different : diffExitCodes.same;

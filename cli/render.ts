@@ -21,6 +21,7 @@ import { objectRefOf } from './kinds.ts';
 import { readObject, subjectOfObject } from './objects.ts';
 import { createSecretValues, type SecretValues } from './secret-values.ts';
 import { noting, withoutKeys } from './shown-decryption.ts';
+import { notingReferences } from './noting-references.ts';
 
 export interface RenderRequest {
   kustomization: Kustomization;
@@ -96,21 +97,6 @@ async function renderIn(request: RenderRequest, workDirectory: string): Promise<
   const built = await buildObjects(files, spec, plan, options, signal, decryption);
   const objects = substitution ? await substituteObjects(built, substitution, signal) : built;
   return { objects, secrets, from: artifact.revision };
-}
-
-/** Reads from the cluster as the person who asks; every value of a Secret is secret. */
-function notingReferences(kube: KubeClient, secrets: SecretValues): ReferencedObjects {
-  return {
-    async get(kind, namespace, name) {
-      const object = await kube.get({ group: '', version: 'v1', kind, namespace, name });
-      if (object && kind === 'Secret') {
-        for (const value of Object.values((object.data ?? {}) as Record<string, string>)) {
-          secrets.add(Buffer.from(value, 'base64').toString('utf8'));
-        }
-      }
-      return object;
-    },
-  };
 }
 
 const noReferences: ReferencedObjects = { get: async () => undefined };

@@ -1,6 +1,5 @@
-// `continuo rollback`: goes back to a healthy revision by the workflow's update, and holds the source's revision.
+// `continuo rollback`: goes back to an earlier revision by the workflow's update, and holds what was wanted.
 import type { Command } from 'commander';
-import type { Kustomization } from '../k8s/api/kustomization.ts';
 import { rollbackUpdate, workflowIdOf } from '../workflows/messages.ts';
 import { openTemporal, uiLink, withCluster } from './connect.ts';
 import { CommandError, exitCodes, usageError } from './exit.ts';
@@ -19,12 +18,13 @@ interface RollbackFlags extends ClusterFlags, TemporalFlags {
 export function register(program: Command): void {
   const command = program
     .command('rollback')
-    .description('go back to a healthy revision, and hold the source’s until a newer one or a reconcile')
-    .usage('kustomization <name> [flags]')
-    .argument('<kind-and-name...>', 'such as "ks demo", "ks/demo"')
+    .description('go back to an earlier revision, and hold the present one until a newer one or a reconcile')
+    .usage('<kind> <name> [flags]')
+    .argument('<kind-and-name...>', 'such as "ks demo", "ks/demo", "hr demo"')
     .option(
       '--to <revision>',
-      'a healthy revision of its history, in full or a part; default: the one before the present',
+      'of a Kustomization a healthy revision of its history, in full or a part; of a HelmRelease a number as in "helm ' +
+        'history", or the version of a chart; default: the good one before the present',
     )
     .action(runRollback);
   addTimeoutFlag(addTemporalFlags(addClusterFlags(command)));
@@ -32,15 +32,16 @@ export function register(program: Command): void {
 
 async function runRollback(words: string[], flags: RollbackFlags): Promise<void> {
   const { definition, name } = parseObjectTarget(words);
-  if (definition.kind !== 'Kustomization') {
-    throw usageError(`only a Kustomization can be rolled back, got a ${definition.kind}`);
+  const { kind } = definition;
+  if (kind !== 'Kustomization' && kind !== 'HelmRelease') {
+    throw usageError(`only a Kustomization or a HelmRelease can be rolled back, got a ${kind}`);
   }
   const temporal = openTemporal(flags);
   try {
     await withCluster(flags, async (kube) => {
-      const object = (await readObject(kube, definition, flags.namespace, name)) as Kustomization;
+      const object = await readObject(kube, definition, flags.namespace, name);
       const subject = subjectOfObject(object);
-      const id = workflowIdOf({ kind: 'Kustomization', namespace: object.metadata.namespace ?? '', name });
+      const id = workflowIdOf({ kind, namespace: object.metadata.namespace ?? '', name });
       const client = await temporal.client();
       printLine(`► ${subject}: rolling back${flags.to ? ` to ${flags.to}` : ''}`);
       const args: [{ revision?: string }] = [{ revision: flags.to }];

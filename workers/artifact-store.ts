@@ -10,8 +10,9 @@ import { createS3Files } from '../activities/artifact/s3-files.ts';
 import { createS3ArtifactStore } from '../activities/artifact/s3-store.ts';
 import type { ServedFiles } from '../activities/artifact/served-files.ts';
 import { createS3Client, type S3Credentials } from '../activities/s3-client.ts';
-import { ambientAwsCredentials, type Environment } from '../activities/source/bucket/aws-credentials.ts';
-import { kept } from '../activities/source/bucket/kept-credentials.ts';
+import { ambientAwsCredentials } from '../activities/source/cloud/aws-credentials.ts';
+import type { Environment } from '../activities/source/cloud/cloud-identity.ts';
+import { kept } from '../activities/source/cloud/kept-credentials.ts';
 import type { WorkerConfig } from './config.ts';
 
 export interface OpenArtifactStore {
@@ -66,7 +67,7 @@ function connectionOf(config: WorkerConfig, env: Environment): Parameters<typeof
   const ca = caFile === '' ? undefined : [...rootCertificates, certificatesIn(caFile)];
   const dispatcher = new Agent({ allowH2: false, connect: { timeout: 10_000, ...(ca ? { ca } : {}) } });
   const own = (signal: AbortSignal): Promise<S3Credentials> =>
-    kept(['artifact store'], () => ambientAwsCredentials({ env, region, dispatcher }, signal));
+    kept(['artifact store'], (within) => ambientAwsCredentials({ env, region, dispatcher }, within), signal);
   return {
     endpoint: `${config.CONTINUO_ARTIFACT_S3_INSECURE ? 'http' : 'https'}://${config.CONTINUO_ARTIFACT_S3_ENDPOINT}`,
     bucket: config.CONTINUO_ARTIFACT_S3_BUCKET,

@@ -7,7 +7,13 @@ import type { ExternalArtifact } from '../k8s/api/external-artifact.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import { fluxFinalizer } from '../k8s/api/definition.ts';
 import { isStatic } from '../k8s/static-objects.ts';
-import { contentEventOf, dependantKinds, type FluxObjects, type WatchedKind, watchedKinds } from '../k8s/flux-objects.ts';
+import {
+  contentEventOf,
+  dependantKinds,
+  type FluxObjects,
+  type WatchedKind,
+  watchedKinds,
+} from '../k8s/flux-objects.ts';
 import { type KubeObject, type NamespacedName, refOf as objectRefOf, subjectOf } from '../k8s/object.ts';
 import type { WatchedReferences } from '../k8s/referenced-objects.ts';
 import type { CacheEvent } from '../k8s/watch-cache.ts';
@@ -29,6 +35,7 @@ import type { DriftWatch } from './drift-watch.ts';
 import {
   generatorOf,
   hasNewArtifact,
+  hasCaughtUp,
   hasNewFailure,
   hasReadyExpr,
   isArtifactKind,
@@ -121,7 +128,8 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     else if (wake) signaller.wake(refOf(event.object), { ...wake, resourceVersion });
     wakeDependants(event);
     if (hasNewArtifact(event)) void consumers.wake(event.object);
-    if (event.object.kind === 'HelmChart' && hasNewFailure(event)) wakeReleases(event.object);
+    const isNews = event.object.kind === 'HelmChart' && (hasNewFailure(event) || hasCaughtUp(event));
+    if (isNews) wakeReleases(event.object);
     if (event.object.kind === 'Kustomization') consumers.onReport(event.object);
     if (event.type === 'DELETED' && event.object.kind === 'ExternalArtifact') wakeGenerator(event.object);
     if (event.type === 'DELETED' || !objects.isServed(event.object)) forget(event.object);

@@ -18,9 +18,11 @@ import { downloadArtifact, type DownloadOptions } from '../activities/artifact/d
 import { packArchive } from '../activities/artifact/pack-archive.ts';
 import { readTar } from '../activities/artifact/tar-reader.ts';
 import { runKustomize } from '../activities/build/kustomize.ts';
+import type { EventRecorder } from '../activities/event/recorder.ts';
 import { createApiGateway, helmManager } from '../activities/helm/api-gateway.ts';
 import { createChartFiles } from '../activities/helm/chart-file.ts';
 import { helmChartOf } from '../activities/helm/chart-template.ts';
+import { withGatedDefaults } from '../activities/helm/gated-defaults.ts';
 import { createReleaseActivities } from '../activities/helm/release-activities.ts';
 import type { DriftRequest } from '../activities/helm/release-context.ts';
 import { createHelm } from '../activities/helm/run-helm.ts';
@@ -38,6 +40,7 @@ export interface HelmParts {
   references: WatchedReferences;
   targets: TargetClusters;
   writer: ObjectWriter;
+  events: Pick<EventRecorder, 'record'>;
 }
 
 /** One post-render of kustomize takes milliseconds. */
@@ -46,16 +49,21 @@ const maxOutputBytes = 32 * 1024 * 1024;
 
 /** The release activities, and what else of them the engine asks. */
 export function composeHelm(parts: HelmParts) {
-  const { kube, config, store, localStore, objects, references, targets, writer } = parts;
+  const { kube, config, store, localStore, objects, references, targets, writer, events } = parts;
   const temporaryDirectory = join(config.CONTINUO_DATA_DIR, 'helm');
   void removeAbandonedDirectories(temporaryDirectory);
   const gateway = createApiGateway();
+  const gates = {
+    useHelm3Defaults: config.CONTINUO_USE_HELM3_DEFAULTS,
+    defaultToRetryOnFailure: config.CONTINUO_DEFAULT_TO_RETRY_ON_FAILURE,
+  };
   const helmRelease = async (ref: NamespacedName, resourceVersion?: string): Promise<HelmRelease | undefined> => {
     const known = objects.peek('HelmRelease', ref);
     // What was written from here is known already; only another worker's write has to be waited for.
     const isKnown = BigInt(known?.metadata.resourceVersion ?? 0) >= BigInt(resourceVersion ?? 0);
     if (resourceVersion && !isKnown) await objects.catchUp('HelmRelease', resourceVersion);
-    return (await objects.get('HelmRelease', ref)) as HelmRelease | undefined;
+    const object = (await objects.get('HelmRelease', ref)) as HelmRelease | undefined;
+    return object && withGatedDefaults(object, gates);
   };
   const activities = createReleaseActivities({
     helmRelease,
@@ -67,9 +75,11 @@ export function composeHelm(parts: HelmParts) {
       packArchive,
       directory: join(config.CONTINUO_DATA_DIR, 'charts'),
       download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore }, signal),
+      isDigestTracked: !config.CONTINUO_DISABLE_CHART_DIGEST_TRACKING,
     }),
     helm: createHelm({ binary: config.CONTINUO_HELM, temporaryDirectory }),
     gateway,
+    isDnsAllowed: config.CONTINUO_ALLOW_DNS_LOOKUPS,
     kustomize: (directory, signal) =>
       runKustomize({
         binary: config.CONTINUO_KUSTOMIZE,
@@ -92,6 +102,8 @@ export function composeHelm(parts: HelmParts) {
       await writer.writeStatus(object, { ...object.status, ...change });
     },
     learn: (object) => objects.learn(object),
+    tell: (object, reason, message) =>
+      events.record({ object, type: 'Normal', reason, message, component: helmManager }),
   });
   return {
     activities,

@@ -3,11 +3,12 @@ import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { HelmRepository } from '../k8s/api/helm-repository.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import type { FluxObjects } from '../k8s/flux-objects.ts';
-import type { NamespacedName } from '../k8s/object.ts';
+import type { KubeObject, NamespacedName } from '../k8s/object.ts';
 import type { ArtifactStore, UnpackedArtifacts } from '../activities/artifact/artifact.ts';
 import type { ReadArtifact } from '../activities/artifact/read-artifact.ts';
 import { readValuesYaml, writeValuesYaml } from '../activities/helm/values-yaml.ts';
 import { createBucketSource } from '../activities/source/bucket/bucket-source.ts';
+import { createCloudLogins } from '../activities/source/cloud/cloud-logins.ts';
 import { createGitSource } from '../activities/source/git/git-source.ts';
 import { createChartRepositories } from '../activities/source/helm/chart-repositories.ts';
 import { createHelmChartSource } from '../activities/source/helm/helm-chart-source.ts';
@@ -38,6 +39,16 @@ export function composeSources(parts: SourceParts): SourceActivities {
     dataDirectory: config.CONTINUO_DATA_DIR,
     readSecret: (namespace: string, name: string) => readSecret(kube, namespace, name),
     readPullSecrets: (namespace: string, serviceAccount: string) => readPullSecrets(kube, namespace, serviceAccount),
+    logins: createCloudLogins({
+      accounts: config.CONTINUO_OBJECT_LEVEL_WORKLOAD_IDENTITY
+        ? {
+            readAnnotations: async (namespace, name) =>
+              annotationsOf(await readServiceAccount(kube, namespace, name)),
+            requestToken: (account, options) => kube.requestToken(account, options),
+            defaultServiceAccount: config.CONTINUO_DEFAULT_SERVICE_ACCOUNT,
+          }
+        : undefined,
+    }),
   };
 
   const indexes = createIndexCache({ readArtifact: parts.readArtifact });
@@ -91,7 +102,15 @@ async function readPullSecrets(
   namespace: string,
   serviceAccount: string,
 ): Promise<string[] | undefined> {
-  const ref = { group: '', version: 'v1', kind: 'ServiceAccount', namespace, name: serviceAccount };
-  const account = (await kube.get(ref)) as { imagePullSecrets?: { name: string }[] } | undefined;
+  const account = await readServiceAccount(kube, namespace, serviceAccount);
   return account && (account.imagePullSecrets ?? []).map(({ name }) => name);
+}
+
+function annotationsOf(account: KubeObject | undefined): Record<string, string> | undefined {
+  return account && (account.metadata.annotations ?? {});
+}
+
+async function readServiceAccount(kube: KubeClient, namespace: string, name: string) {
+  const ref = { group: '', version: 'v1', kind: 'ServiceAccount', namespace, name };
+  return (await kube.get(ref)) as (KubeObject & { imagePullSecrets?: { name: string }[] }) | undefined;
 }

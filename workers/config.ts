@@ -104,6 +104,9 @@ export const optionSchema = z.object({
     .string()
     .default('')
     .describe('Account whose token logs in to a remote cluster where its ConfigMap names none.'),
+  CONTINUO_OBJECT_LEVEL_WORKLOAD_IDENTITY: flag
+    .default(false)
+    .describe('Let sources log in to their cloud as a service account of their namespace (`spec.serviceAccountName`).'),
   CONTINUO_INSECURE_KUBECONFIG_EXEC: flag
     .default(false)
     .describe('Run the exec plugins that a `spec.kubeConfig` names, with the rights of the worker’s process.'),
@@ -127,6 +130,18 @@ export const optionSchema = z.object({
     .string()
     .default('')
     .describe('Comma-separated field managers whose fields are taken over.'),
+  CONTINUO_DEFAULT_TO_RETRY_ON_FAILURE: flag
+    .default(false)
+    .describe('Strategy RetryOnFailure for releases that set neither a strategy nor a remediation.'),
+  CONTINUO_USE_HELM3_DEFAULTS: flag
+    .default(false)
+    .describe(
+      'Helm 3’s defaults where a release says nothing: client-side apply, `waitStrategy: legacy`, hooks not post-rendered.',
+    ),
+  CONTINUO_DISABLE_CHART_DIGEST_TRACKING: flag
+    .default(false)
+    .describe('Leave the digest of an OCI artifact out of the version of its chart: a moved tag upgrades no release.'),
+  CONTINUO_ALLOW_DNS_LOOKUPS: flag.default(false).describe('Let templates of charts resolve names (`getHostByName`).'),
   CONTINUO_ARTIFACT_RETENTION_RECORDS: count.default(2).describe('Artifacts of a source that are kept at least.'),
   CONTINUO_ARTIFACT_RETENTION_SECONDS: count.default(60).describe('No artifact that is younger is removed.'),
   CONTINUO_MANIFEST_RETENTION_SECONDS: count
@@ -164,5 +179,5 @@ function isLabelSelector(selector: string): boolean {
 
 /** Names that are for the platform and the shell: its binaries, and the addresses that `.continuo/env` exports. */
 function isOfThePlatform(name: string): boolean {
-  return /^CONTINUO_(ETCD|KUBE_[A-Z_]+|KUBECTL|KWOK|TEMPORAL|FLUX|(GIT|UI|WORKER|TEST)_[A-Z_]+)$/.test(name);
+  return /^CONTINUO_(ETCD|KUBE_[A-Z_]+|KUBECTL|KWOK|TEMPORAL|FLUX|[A-Z]+_CONTROLLER|(GIT|UI|WORKER|TEST)_[A-Z_]+)$/.test(name);
 }

@@ -4,6 +4,7 @@ import type { KubeObject } from '../k8s/object.ts';
 import {
   generatorOf,
   hasNewArtifact,
+  hasCaughtUp,
   hasNewFailure,
   hasReadyExpr,
   isConsumerOf,
@@ -125,6 +126,17 @@ test('hasNewFailure tells each new reason of a source once', () => {
     true,
   ]);
   expect([told(missing, missing), told(chart('True', 'stored'), missing)]).toEqual([false, false]);
+});
+
+test('hasCaughtUp tells once that a spec was observed', () => {
+  const chart = (generation: number, observedGeneration: number): KubeObject =>
+    object({ generation }, { kind: 'HelmChart', status: { observedGeneration } });
+  const told = (is: KubeObject, was: KubeObject) => hasCaughtUp({ type: 'MODIFIED', object: is, previous: was });
+  expect([told(chart(2, 2), chart(2, 1)), told(chart(2, 2), chart(2, 2)), told(chart(2, 1), chart(1, 1))]).toEqual([
+    true,
+    false,
+    false,
+  ]);
 });
 
 test('hasReadyExpr is for those who wait by an expression', () => {

@@ -71,6 +71,12 @@ export function hasNewFailure({ object, previous }: CacheEvent): boolean {
   return is?.status === 'False' && (was?.status !== 'False' || was.message !== is.message);
 }
 
+/** True when a source has just observed its present spec: who waits for that goes on, also with the artifact of before. */
+export function hasCaughtUp({ object, previous }: CacheEvent): boolean {
+  const observed = (one: KubeObject | undefined) => (one as GitRepository | undefined)?.status?.observedGeneration;
+  return observed(object) === object.metadata.generation && observed(previous) !== object.metadata.generation;
+}
+
 function readyOf(object: KubeObject | undefined): Condition | undefined {
   return (object as GitRepository | undefined)?.status?.conditions?.find(({ type }) => type === 'Ready');
 }

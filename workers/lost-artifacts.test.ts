@@ -51,7 +51,11 @@ it('wakes the ArtifactGenerator of an ExternalArtifact, and nobody for one that 
     status: { artifact: { path: `externalartifact/apps/${name}/abc.tar.gz`, digest: 'sha256:1' } },
   });
   const madeBy = (kind: string) => ({ sourceRef: { kind, name: 'gen' } });
-  const objects = [external('ours', madeBy('ArtifactGenerator')), external('theirs', madeBy('Factory')), external('bare')];
+  const objects = [
+    external('ours', madeBy('ArtifactGenerator')),
+    external('theirs', madeBy('Factory')),
+    external('bare'),
+  ];
   const lost = createLostArtifacts({
     objects: { peek: (_kind, { name }) => objects.find((one) => one.metadata.name === name) as unknown as KubeObject },
     store: { verify: async () => false },

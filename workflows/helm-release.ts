@@ -20,7 +20,7 @@ import {
 import { backoffMs } from './decisions/timing.ts';
 import type { ReconciledRef } from './messages.ts';
 import { reconcileLoop } from './reconcile-loop.ts';
-import type { ObjectInput, Pass, ReconciledKind } from './reconciled-kind.ts';
+import type { ObjectInput, Pass, ReconciledKind, ReconcileOutcome } from './reconciled-kind.ts';
 import { stageFailureOf } from './stage-failure.ts';
 import { quick, runStage, shortStage, waitForHealth } from './stages.ts';
 
@@ -54,8 +54,9 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
   /** Runs an action, awaits what it has rolled out, and reports it. */
   const act = async (
     pass: ReleasePass,
-    prepared: PreparedRelease,
-    { action, type }: Extract<ReleaseDecision, { do: 'run' }>,
+    prepared: Pick<PreparedRelease, 'release' | 'attempt' | 'timeouts'>,
+    { action, type }: Pick<Extract<ReleaseDecision, { do: 'run' }>, 'action' | 'type'>,
+    toVersion?: number,
   ): Promise<{ result: ReleaseActionResult; resourceVersion?: string }> => {
     const { ref, observation: o } = pass;
     const { release, attempt: wanted, timeouts } = prepared;
@@ -67,6 +68,7 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       artifact: o.artifact,
       attempt: wanted,
       ...(isRemediation ? { isRemediation } : {}),
+      ...(toVersion === undefined ? {} : { toVersion }),
     };
     underWay = {};
     isTold = false;
@@ -104,6 +106,18 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     }
   };
 
+  /** A person's word: back to an earlier revision, and what was attempted last is held (decision 0010). */
+  const rollBack = async (pass: ReleasePass): Promise<ReconcileOutcome> => {
+    const asked = pass.wakes.findLast(({ type }) => type === 'rollback')?.subject || undefined;
+    const found = await quick.findReleaseRollback({ helmRelease: pass.ref, revision: asked });
+    const { release, toVersion } = found;
+    attempt = found.attempt;
+    const { result } = await act(pass, found, { action: 'rollback', type: 'release' }, toVersion);
+    if (result.failure) throw failureOf(result);
+    const told = { ...reportOf(pass), attempt, release, actions: ['rollback'], isHeld: true };
+    return { ...(await quick.reportRelease(told)), isRolledBack: true };
+  };
+
   const kind: ReconciledKind<HelmReleaseObservation> = {
     async observe(ref, wakes) {
       const observation = await quick.observeHelmRelease({ ref, wakes });
@@ -114,16 +128,25 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     waitsFor: (observation) => observation.waitingFor ?? [],
     released: () => dependencies,
 
+    async checkRollback(ref, revision) {
+      await quick.findReleaseRollback({ helmRelease: ref, revision });
+    },
+
     async reconcile(pass) {
       const { ref, observation: o } = pass;
       attempt = undefined;
       isTold = false;
       underWay = undefined;
       if (!o.hasFinalizer) await quick.addFinalizer({ ref });
+      if (pass.trigger === 'rollback') return await rollBack(pass);
       if (o.mustChangeChart && o.obstacle?.reason !== 'AccessDenied') {
         pass.phase('Applying the HelmChart');
-        const { message } = await quick.reconcileChart({ helmRelease: ref });
-        if (!o.obstacle) throw awaitedChart(message);
+        const { message, awaitMs } = await quick.reconcileChart({ helmRelease: ref });
+        if (awaitMs && (!o.obstacle || o.obstacle.reason === 'SourceNotReady')) {
+          await quick.reportProgress({ ref, message });
+          return { awaitMs, awaiting: message };
+        }
+        if (awaitMs === undefined && !o.obstacle) throw awaitedChart(message);
       }
       if (o.obstacle) throw obstacleFailure(o.obstacle);
       if (!o.artifact) throw new Error('observation without obstacle has an artifact');
@@ -150,6 +173,8 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
             release: prepared.release,
             actions,
             drift,
+            ...(prepared.facts.isHeld ? { isHeld: true } : {}),
+            ...(pass.lostFights.length > 0 ? { lostFights: pass.lostFights } : {}),
           });
         }
         if (decision.do !== 'run') {

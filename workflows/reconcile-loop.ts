@@ -37,7 +37,7 @@ import {
   wakeSignal,
   workflowIdOf,
 } from './messages.ts';
-import type { ObjectInput, Pass, ReconciledKind, ReconcileOutcome } from './reconciled-kind.ts';
+import type { Awaiting, ObjectInput, Pass, ReconciledKind, ReconcileOutcome } from './reconciled-kind.ts';
 import { searchAttributes } from './search-attributes.ts';
 import { isTimeout, stageFailureOf } from './stage-failure.ts';
 import { quick } from './stages.ts';
@@ -63,6 +63,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   let phase = 'waiting';
   let isSuspended = false;
   let isEnding = false;
+  /** A request waits for its turn, or for what was asked for on its behalf. */
+  let isHeldBack = false;
   let passesStarted = 0;
   let passesEnded = 0;
   let lastRun: RunRecord | undefined;
@@ -98,7 +100,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     wakes = mergeWakes(wakes, [reason]);
     // Any pass that starts from now on sees this reason, or a newer one that stands for it.
     const passesBefore = passesStarted;
-    await condition(() => isEnding || (passesEnded > passesBefore && lastRun?.outcome !== 'Superseded'));
+    const isOver = () => passesEnded > passesBefore && !isHeldBack && lastRun?.outcome !== 'Superseded';
+    await condition(() => isEnding || isOver());
     if (isEnding) throw ApplicationFailure.nonRetryable(`${ref.kind} "${ref.namespace}/${ref.name}" was deleted`);
     const { outcome = 'Unchanged', reason: told = '', message = '', revision } = lastRun ?? {};
     return { outcome, reason: told, message, revision };
@@ -150,7 +153,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
   };
 
   /** Runs the stages, while wakes that arrive are looked at: a newer spec or revision cancels the rest. */
-  const superseding = async (pass: Pass<O>): Promise<ReconcileOutcome | 'superseded'> => {
+  const superseding = async (pass: Pass<O>): Promise<ReconcileOutcome | Awaiting | 'superseded'> => {
     const scope = new CancellationScope();
     let isOver = false;
     const running = scope
@@ -198,9 +201,15 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     setCurrentDetails(`**${run.outcome}** (${run.trigger}) ${run.message}`);
   };
 
-  const attempt = async (pass: Pass<O>, isAcknowledgement: boolean): Promise<void> => {
+  /** Gives what is awaited, if it came to nothing else. */
+  const attempt = async (pass: Pass<O>, isAcknowledgement: boolean): Promise<string | undefined> => {
     const { observation: o } = pass;
-    const attempted = { generation: o.generation, revision: o.revision, request: o.requestedAt };
+    const attempted = {
+      generation: o.generation,
+      revision: o.revision,
+      request: o.requestedAt,
+      attemptedAtMs: pass.startedAtMs,
+    };
     const told = (outcome: RunRecord['outcome'], reason: string, message: string): RunRecord => ({
       trigger: pass.trigger,
       startedAt: new Date(pass.startedAtMs).toISOString(),
@@ -217,7 +226,11 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         wakes = mergeWakes(wakes, [{ type: 'resync' }]);
         cursor = { ...cursor, generation: o.generation, request: cursor.request, dueAtMs: Date.now() };
         record(told('Superseded', 'HealthCheckCanceled', 'a newer spec or revision took over'));
-        return;
+        return undefined;
+      }
+      if ('awaitMs' in result) {
+        cursor = { ...cursor, dueAtMs: Date.now() + result.awaitMs };
+        return result.awaiting;
       }
       cursor = {
         ...attempted,
@@ -246,6 +259,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
       };
       record(told(verdict.isStalled ? 'Stalled' : 'Failed', failed.reason, failed.message));
     }
+    return undefined;
   };
 
   /** The object goes once its finalizers are gone, and the watch says so; the timer is for a lost event or a failure. */
@@ -302,6 +316,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     });
 
     let waitingFor: string | undefined;
+    isHeldBack = decision.do === 'await' && observation.awaitMs === undefined;
     switch (decision.do) {
       case 'finish':
         isEnding = true;
@@ -336,7 +351,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         }
         break;
       case 'acknowledge':
-        await attempt(passOf(decision.trigger), true);
+        waitingFor = await attempt(passOf(decision.trigger), true);
+        isHeldBack = waitingFor !== undefined;
         break;
       case 'reconcile':
         // A run holds one reconcile: when this one has had its, the next gets a run of its own. An update that waits
@@ -346,7 +362,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
           drift = driftBefore; // the next run counts these wakes
           await rollOver();
         }
-        await attempt(passOf(decision.trigger), false);
+        waitingFor = await attempt(passOf(decision.trigger), false);
+        isHeldBack = waitingFor !== undefined;
         break;
     }
     say(waitingFor ?? 'waiting');

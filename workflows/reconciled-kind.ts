@@ -15,6 +15,13 @@ export interface ReconcileOutcome {
   isRolledBack?: boolean;
 }
 
+/** What it needs was asked for and is on its way: looked at again so much later, unless a wake comes first. No reconcile yet. */
+export interface Awaiting {
+  awaitMs: number;
+  /** For people. */
+  awaiting: string;
+}
+
 /** What a kind's failure report gives back: how the loop goes on. */
 export interface FailureVerdict {
   isStalled: boolean;
@@ -47,9 +54,9 @@ export interface Pass<O extends Observation> {
 export interface ReconciledKind<O extends Observation> {
   observe(ref: ReconciledRef, wakes: WakeReason[]): Promise<O>;
   /** Runs the stages and reports success. */
-  reconcile(pass: Pass<O>): Promise<ReconcileOutcome>;
+  reconcile(pass: Pass<O>): Promise<ReconcileOutcome | Awaiting>;
   /** All is in place: reports it without running a stage. */
-  acknowledge(pass: Pass<O>): Promise<ReconcileOutcome>;
+  acknowledge(pass: Pass<O>): Promise<ReconcileOutcome | Awaiting>;
   reportFailure(pass: Pass<O>, failed: StageFailure): Promise<FailureVerdict>;
   /** Work that a superseded reconcile owes, e.g. recording what it had applied. */
   settleSuperseded(pass: Pass<O>): Promise<void>;

@@ -29,7 +29,7 @@ type QuickActivities = ObserveActivities &
   ObserveGeneratorActivities &
   GeneratorReportActivities &
   HelmReleaseReportActivities &
-  Pick<ReleaseActivities, 'reconcileChart' | 'failRelease' | 'settleRelease'> &
+  Pick<ReleaseActivities, 'reconcileChart' | 'findReleaseRollback' | 'failRelease' | 'settleRelease'> &
   ObjectActivities &
   KustomizationReportActivities &
   SourceReportActivities &
@@ -66,7 +66,7 @@ type Stages = SourceActivities &
   ArtifactActivities &
   BuildActivities &
   AppliedActivities &
-  Omit<ReleaseActivities, 'reconcileChart' | 'failRelease' | 'settleRelease'>;
+  Omit<ReleaseActivities, 'reconcileChart' | 'findReleaseRollback' | 'failRelease' | 'settleRelease'>;
 
 const transient = {
   initialInterval: '1 s',

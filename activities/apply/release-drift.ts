@@ -90,7 +90,7 @@ export function driftLine({ subject, paths }: DriftedObject): string {
 }
 
 /** What Helm adds to every object that it applies. Without it an apply would take it away. */
-function withHelmMarks(object: KubeObject, release: { name: string; namespace: string }): KubeObject {
+export function withHelmMarks(object: KubeObject, release: { name: string; namespace: string }): KubeObject {
   const { metadata } = object;
   const labels = { ...metadata.labels, 'app.kubernetes.io/managed-by': 'Helm' };
   const annotations = {

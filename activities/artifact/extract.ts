@@ -40,6 +40,8 @@ export async function extractTarball(
     if (directories.has(path)) return;
     await mkdir(join(directory, path), { recursive: true, mode: 0o750 });
     for (let parent = path; !directories.has(parent); parent = dirname(parent)) directories.add(parent);
+    // A file far down needs directories that no entry is for: a small archive could ask for millions.
+    if (directories.size + files.size > limits.maxFiles) throw tooMany(limits.maxFiles);
   }
 
   async function writeEntry(path: string, entry: TarReaderEntry): Promise<void> {
@@ -69,8 +71,7 @@ export async function extractTarball(
   try {
     for await (const entry of readTar(metered(gunzip, limits.maxBytes))) {
       signal.throwIfAborted();
-      if (++entryCount > limits.maxFiles)
-        throw new Error(`the archive has more than the ${limits.maxFiles} files allowed`);
+      if (++entryCount > limits.maxFiles) throw tooMany(limits.maxFiles);
       if (entry.kind === 'symlink' || entry.kind === 'hardlink') continue;
       const path = entry.path.replace(/^(\.\/)+/, '').replace(/\/+$/, '');
       if (entry.kind === 'directory' && (path === '' || path === '.') && !entry.path.startsWith('/')) continue;
@@ -97,6 +98,10 @@ async function* metered(stream: Readable, maxBytes: number): AsyncGenerator<Buff
     if (total > maxBytes) throw tooLarge(maxBytes);
     yield chunk as Buffer;
   }
+}
+
+function tooMany(maxFiles: number): Error {
+  return new Error(`the archive has more than the ${maxFiles} files and directories allowed`);
 }
 
 function tooLarge(maxBytes: number): Error {

@@ -155,7 +155,9 @@ describe('unpacked artifacts', () => {
 
   it('refuses too many files and too large a download', async () => {
     const many = serve(tarball(Array.from({ length: 20 }, (_, n) => ({ path: `f${n}` }))));
-    expect(await messageOf(open({ maxFiles: 10 }).get(many))).toContain('more than the 10 files allowed');
+    expect(await messageOf(open({ maxFiles: 10 }).get(many))).toContain('more than the 10 files and directories');
+    const deep = serve(tarball([{ path: `${'d/'.repeat(40)}f` }]));
+    expect(await messageOf(open({ maxFiles: 10 }).get(deep))).toContain('more than the 10 files and directories');
     expect(await messageOf(open({ maxDownloadBytes: 50 }).get(many))).toContain('more than the 50 bytes allowed');
   });
 

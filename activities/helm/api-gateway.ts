@@ -8,7 +8,9 @@ import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { KubeApiError, type KubeClient } from '../../k8s/client.ts';
 import { type KubeObject, subjectOf } from '../../k8s/object.ts';
+import type { ForwardedAnswer } from '../../k8s/rest.ts';
 import { messageOf } from '../errors.ts';
+import { createGatewayAnswers, isKnowable, type SessionAnswers, type WholeAnswer } from './gateway-answers.ts';
 import { isReleaseSecretName } from './names.ts';
 import { stampSecret } from './stamp-secret.ts';
 
@@ -19,7 +21,7 @@ export const attemptAnnotation = 'continuo.dev/attempt';
 
 export interface GatewaySession {
   /** The cluster, as the account that acts. */
-  client: Pick<KubeClient, 'forward'>;
+  client: Pick<KubeClient, 'forward' | 'server'>;
   /** Namespace of the release, in which helm believes its Secrets to be. */
   namespace: string;
   /** Namespace in which they are. */
@@ -45,6 +47,7 @@ export interface ApiGateway {
 
 interface Session extends GatewaySession {
   closing: AbortController;
+  answers: SessionAnswers;
   written: Map<string, string>;
 }
 
@@ -65,6 +68,7 @@ const own = new Set([
 export function createApiGateway(): ApiGateway {
   /** By digest of the token: what is looked up is nothing that a caller could guess piece by piece. */
   const sessions = new Map<string, Session>();
+  const answers = createGatewayAnswers();
   const server = createServer((request, response) => {
     void answer(request, response).catch((error: unknown) => refuse(response, error));
   });
@@ -76,37 +80,17 @@ export function createApiGateway(): ApiGateway {
     const session = sessions.get(keyOf(token));
     if (!session) return void response.writeHead(401).end();
     const { signal } = session.closing;
-    const onAbort = (): void => void response.destroy();
-    signal.addEventListener('abort', onAbort, { once: true });
-    const gone = new AbortController();
-    response.once('close', () => gone.abort());
-    try {
-      const url = new URL(rest, 'http://gateway');
-      const { path, isStorage } = placeOf(url, session);
-      const sent = await bodyOf(request);
-      const isStorageWrite = isStorage && (request.method === 'POST' || request.method === 'PUT');
-      const { storageNamespace, attempt } = session;
-      const stamp = { namespace: storageNamespace, annotation: attemptAnnotation, value: attempt };
-      const body = sent && isStorageWrite ? stampSecret(sent, stamp) : sent;
-      const answered = await session.client.forward({
-        method: request.method ?? 'GET',
-        path,
-        headers: headersOf(request.headers),
-        body,
-        signal: AbortSignal.any([signal, gone.signal]),
-      });
-      const isKept = (name: string): boolean => name === 'content-length' || !own.has(name);
-      for (const [name, value] of Object.entries(answered.headers)) {
-        if (value !== undefined && isKept(name)) response.setHeader(name, value);
-      }
-      response.writeHead(answered.status);
-      response.flushHeaders(); // of a watch that has nothing to tell yet
-      const isTold = sent && !isStorage && answered.status < 300 && !answered.headers['content-encoding'];
-      if (isTold) await pipeline(answered.body, noteVersion(session.written), response);
-      else await pipeline(answered.body, response);
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    const ending = new AbortController();
+    const onClosing = (): void => {
+      ending.abort();
+      response.destroy();
+    };
+    signal.addEventListener('abort', onClosing, { once: true });
+    response.once('close', () => {
+      signal.removeEventListener('abort', onClosing);
+      if (!response.writableFinished) ending.abort();
+    });
+    await passOn(session, { request, path: rest, response, signal: ending.signal });
   }
 
   async function listen(): Promise<number> {
@@ -123,7 +107,8 @@ export function createApiGateway(): ApiGateway {
       listening ??= listen();
       const port = await listening;
       const token = randomBytes(tokenBytes).toString('hex');
-      const opened: Session = { ...session, closing: new AbortController(), written: new Map() };
+      const closing = new AbortController();
+      const opened = { ...session, closing, written: new Map(), answers: answers.session(session.client.server) };
       sessions.set(keyOf(token), opened);
       return {
         server: `http://127.0.0.1:${port}/${token}`,
@@ -144,22 +129,70 @@ export function createApiGateway(): ApiGateway {
   };
 }
 
-/** Reads the object in an answer as it passes through. */
-function noteVersion(written: Map<string, string>): (source: AsyncIterable<Buffer>) => AsyncGenerator<Buffer> {
-  return async function* note(source) {
-    const chunks: Buffer[] = [];
-    for await (const chunk of source) {
-      chunks.push(chunk);
-      yield chunk;
-    }
-    try {
-      const { kind, metadata } = JSON.parse(Buffer.concat(chunks).toString('utf8')) as KubeObject;
-      const { namespace = '', name, resourceVersion } = metadata;
-      if (resourceVersion) written.set(subjectOf({ kind, namespace, name }), resourceVersion);
-    } catch {
-      // the answer to a deletion, or another encoding
-    }
-  };
+interface Exchange {
+  request: IncomingMessage;
+  /** As helm asks for it. */
+  path: string;
+  response: ServerResponse;
+  signal: AbortSignal;
+}
+
+async function passOn(session: Session, { request, path: asked, response, signal }: Exchange): Promise<void> {
+  const { client, answers, storageNamespace, attempt } = session;
+  const { path, isStorage } = placeOf(new URL(asked, 'http://gateway'), session);
+  const { method = 'GET', headers } = request;
+  const isReading = method === 'GET' || method === 'HEAD';
+  if (!isReading) answers.forget();
+  if (method === 'GET' && isKnowable(path)) {
+    const { accept = '*/*' } = headers;
+    // Other processes may wait for the same: it ends with none of them.
+    const ask = async () => await readWhole(await client.forward({ method, path, headers: { accept } }));
+    return sendWhole(response, await answers.get(path, accept, ask));
+  }
+  const sent = await bodyOf(request);
+  const isStorageWrite = isStorage && (method === 'POST' || method === 'PUT');
+  const stamp = { namespace: storageNamespace, annotation: attemptAnnotation, value: attempt };
+  const body = sent && isStorageWrite ? stampSecret(sent, stamp) : sent;
+  const answered = await client.forward({ method, path, headers: headersOf(headers), body, signal });
+  // One object is small; a list, a watch and a log have no end that is known.
+  if (isReading && /\?|\/log$/.test(path)) return await stream(response, answered);
+  const whole = await readWhole(answered);
+  if (sent && !isStorage && whole.status < 300) noteVersion(session.written, whole.body);
+  sendWhole(response, whole);
+}
+
+/** Notes the object in an answer. */
+function noteVersion(written: Map<string, string>, body: Buffer): void {
+  try {
+    const { kind, metadata } = JSON.parse(body.toString('utf8')) as KubeObject;
+    const { namespace = '', name, resourceVersion } = metadata;
+    if (resourceVersion) written.set(subjectOf({ kind, namespace, name }), resourceVersion);
+  } catch {
+    // the answer to a deletion, or another encoding
+  }
+}
+
+async function readWhole({ status, headers, body }: ForwardedAnswer): Promise<WholeAnswer> {
+  return { status, headers, body: Buffer.concat(await body.toArray()) };
+}
+
+/** In one piece, which costs both sides one turn of their loops. */
+function sendWhole(response: ServerResponse, { status, headers, body }: WholeAnswer): void {
+  setHeaders(response, headers);
+  response.writeHead(status, { 'content-length': body.length }).end(body);
+}
+
+async function stream(response: ServerResponse, { status, headers, body }: ForwardedAnswer): Promise<void> {
+  setHeaders(response, headers);
+  response.writeHead(status);
+  if (headers['transfer-encoding']) response.flushHeaders(); // a watch has nothing to tell yet
+  await pipeline(body, response);
+}
+
+function setHeaders(response: ServerResponse, headers: ForwardedAnswer['headers']): void {
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !own.has(name)) response.setHeader(name, value);
+  }
 }
 
 function keyOf(token: string): string {

@@ -37,6 +37,12 @@ test('hooks are labelled with the rest, or on their own, or not at all', async (
   expect(await labelsAfter({ postRenderStrategy: 'nohooks' })).toEqual({ A: origin, H: undefined });
 });
 
+test('a chart without objects is answered by something that is none', async () => {
+  const object = { metadata: { name: 'web', namespace: 'apps' }, spec: { interval: '1m' } };
+  const options = { kustomize: () => Promise.reject(new Error('not needed')), temporaryDirectory: '/nowhere' };
+  expect(await createPostRender(object, options)('', new AbortController().signal)).toMatch(/^#.*\n$/);
+});
+
 test('the labels of origin win over the common ones', async () => {
   const labels = { team: 'shop', 'helm.toolkit.fluxcd.io/name': 'other' };
   expect(await labelsAfter({ commonMetadata: { labels } })).toMatchObject({ A: { ...origin, team: 'shop' } });

@@ -60,7 +60,11 @@ export function createPostRender(
   };
 }
 
+/** Helm takes an empty answer of a post-renderer for a failure of it. */
+const nothing = '# nothing is rendered\n';
+
 function joinManifests(documents: string[]): string {
+  if (documents.length === 0) return nothing;
   return documents.map((document) => `---\n${document.trimEnd()}\n`).join('');
 }
 

@@ -3,17 +3,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
-import { KubeApiError } from '../../k8s/client.ts';
 import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
 import { ClusterError } from '../../k8s/remote-clusters.ts';
 import type { ReleaseFacts } from '../../workflows/decisions/release-state.ts';
 import { stateOf } from '../../workflows/decisions/release-state.ts';
 import { failure, messageOf } from '../errors.ts';
 import { attemptAnnotation } from './api-gateway.ts';
-import { chartFieldManager, helmChartOf } from './chart-template.ts';
 import { timeoutOf } from './command.ts';
 import { configDigestOf } from './config-digest.ts';
-import { originLabelsOf } from './post-render.ts';
+import { deleteChart, reconcileHelmChart, type ReconciledChart } from './reconcile-chart.ts';
 import {
   activityFailure,
   mustFind,
@@ -28,12 +26,14 @@ import { areTestsIgnored, attemptOf, factsOf, movedFrom } from './release-facts.
 import { objectsOf, placeObjects } from './release-objects.ts';
 import type { ReadRelease, ReleaseStatus, ReleaseStorage } from './release-storage.ts';
 import type {
+  AskedRollback,
   PreparedRelease,
   PrepareReleaseInput,
   ReleaseActionInput,
   ReleaseActionResult,
   SettleReleaseInput,
 } from './release-types.ts';
+import { heldAttemptOf, rollbackVersionAsked } from './rollback-by-hand.ts';
 import { runAction } from './run-action.ts';
 import { hiddenTextsOf } from './hidden-texts.ts';
 import { matchesSnapshot, previousSnapshot, snapshotOf, withSnapshot } from './snapshot.ts';
@@ -98,7 +98,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
         throw failure('ReconcileError', `the chart is version "${chart.version}" by now: it is prepared again`);
       }
       return await withTarget(deps, object, async (target) => {
-        const toVersion = action === 'rollback' ? rollbackVersionOf(object) : undefined;
+        const toVersion = action === 'rollback' ? (input.toVersion ?? rollbackVersionOf(object)) : undefined;
         const hidden = isRendering ? await hiddenTextsOf(object, deps.references) : undefined;
         return await runAction({ deps, object, target, release, input, chart, values, hidden, toVersion });
       });
@@ -112,21 +112,8 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
 
   return {
     /** Applies the HelmChart of `spec.chart`, and deletes one that is wanted no more (contract 2.2, step 3). Fails with ReconcileError. */
-    async reconcileChart({ helmRelease }: { helmRelease: NamespacedName }): Promise<{ message: string }> {
-      const object = await mustFind(deps, helmRelease);
-      const wanted = helmChartOf(object);
-      const place = wanted ? `${wanted.metadata.namespace}/${wanted.metadata.name}` : undefined;
-      const known = object.status?.helmChart;
-      try {
-        if (known && known !== place) await deleteChart(deps, object, known);
-        if (wanted) deps.learn(await deps.home.apply(wanted, { fieldManager: chartFieldManager, force: true }));
-      } catch (error) {
-        if (!(error instanceof KubeApiError) || error.isTransient) throw error;
-        const { message, reason } = error;
-        throw failure('ReconcileError', `HelmChart '${place ?? known}' cannot be applied (${reason}): ${message}`);
-      }
-      if (known !== place) await deps.patchStatus(object, { helmChart: place });
-      return { message: `HelmChart '${place}' is not ready: it was applied a moment ago` };
+    async reconcileChart({ helmRelease }: { helmRelease: NamespacedName }): Promise<ReconciledChart> {
+      return await reconcileHelmChart(deps, await mustFind(deps, helmRelease));
     },
 
     /** Finds out what is to be done. Fails with ValuesError, ArtifactFailed, ChartMutateError, RESTClientError, StateError. */
@@ -136,6 +123,17 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       } catch (error) {
         throw activityFailure(error, 'StateError');
       }
+    },
+
+    /** What a rollback by hand goes back to, and what it holds. Fails with RollbackFailed, RESTClientError. */
+    async findReleaseRollback(input: { helmRelease: NamespacedName; revision?: string }): Promise<AskedRollback> {
+      const object = await mustFind(deps, input.helmRelease);
+      const release = namedReleaseOf(object);
+      return await withTarget(deps, object, async (target) => {
+        const records = await storageOf(target, release).list(release.name, signalOf(target));
+        const toVersion = rollbackVersionAsked(object, records, input.revision);
+        return { release, toVersion, attempt: heldAttemptOf(object) };
+      });
     },
 
     installRelease: (input: ReleaseActionInput) => act(input),
@@ -305,29 +303,15 @@ async function recordFailure(
   const description = `Release "${release.name}" failed: ${message}`.slice(0, maxDescription);
   const written = read.release.info.status === 'failed' ? read : await storage.setStatus(read, 'failed', description);
   const before = deployedBefore === undefined ? undefined : await storage.read(release.name, deployedBefore);
-  const restored =
-    before?.release.info.status === 'superseded' &&
-    before.release.info.status !== statusBefore &&
-    result.action === 'upgrade'
-      ? await storage.setStatus(before, statusBefore as ReleaseStatus, before.release.info.description ?? '')
-      : undefined;
+  const isTaken =
+    before?.release.info.status === 'superseded' && statusBefore !== 'superseded' && result.action === 'upgrade';
+  const restored = isTaken
+    ? await storage.setStatus(before, statusBefore as ReleaseStatus, before.release.info.description ?? '')
+    : before;
   const known = restored && others.find(({ version }) => version === restored.version);
-  return {
-    ...failed,
-    snapshot: snapshotOf(written.release, { action, ociDigest }),
-    others: [
-      ...others.filter((one) => one !== known),
-      ...(restored
-        ? [
-            snapshotOf(restored.release, {
-              action: known?.action,
-              ociDigest: known?.ociDigest,
-              testHooks: known?.testHooks,
-            }),
-          ]
-        : []),
-    ],
-  };
+  const snapshots = { ...failed, snapshot: snapshotOf(written.release, { action, ociDigest }) };
+  if (!known) return snapshots;
+  return { ...snapshots, others: others.map((one) => (one === known ? snapshotOf(restored.release, known) : one)) };
 }
 
 const maxDescription = 4_000;
@@ -344,14 +328,6 @@ async function unlock(object: HelmRelease, storage: ReleaseStorage, read: ReadRe
   const isOurs = known !== undefined || read.annotations[attemptAnnotation] !== undefined;
   if (!isOurs || unlocked.release.info.status !== 'failed') return undefined;
   return snapshotOf(unlocked.release, { action: known?.action ?? action, ociDigest: known?.ociDigest });
-}
-
-async function deleteChart(deps: ReleaseDependencies, object: HelmRelease, place: string): Promise<void> {
-  const [namespace = '', name = ''] = place.split('/');
-  const ref = { group: 'source.toolkit.fluxcd.io', version: 'v1', kind: 'HelmChart', namespace, name };
-  const live = await deps.home.get(ref, { metadataOnly: true });
-  const isOurs = Object.entries(originLabelsOf(object)).every(([key, value]) => live?.metadata.labels?.[key] === value);
-  if (live && isOurs) await deps.home.delete(ref, { propagationPolicy: 'Background', uid: live.metadata.uid });
 }
 
 function createLocks() {

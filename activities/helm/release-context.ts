@@ -35,6 +35,8 @@ export interface ReleaseDependencies {
   charts: ChartFiles;
   helm: Helm;
   gateway: ApiGateway;
+  /** Templates may resolve names with DNS. */
+  isDnsAllowed?: boolean;
   /** Runs kustomize for the post-renderers. */
   kustomize(directory: string, signal: AbortSignal): Promise<string>;
   temporaryDirectory: string;
@@ -46,6 +48,8 @@ export interface ReleaseDependencies {
   patchStatus(object: HelmRelease, change: object): Promise<void>;
   /** Takes note of what a write returned. */
   learn(object: KubeObject): void;
+  /** Tells people what was done, as an event of the object. */
+  tell(object: HelmRelease, reason: string, message: string): void;
 }
 
 export interface DriftRequest {

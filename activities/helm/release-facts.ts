@@ -8,6 +8,7 @@ import { commonMetadataDigestOf, configDigestOf, postRenderersDigestOf } from '.
 import { releaseNamesOf } from './names.ts';
 import type { ReadRelease } from './release-storage.ts';
 import type { Attempt, ChartSummary, NamedRelease } from './release-types.ts';
+import { isHeld } from './rollback-by-hand.ts';
 import { hasFailedTest, matchesSnapshot } from './snapshot.ts';
 
 const defaultRetryInterval = '5m';
@@ -56,6 +57,7 @@ export function factsOf(
     ...(difference ? { difference } : {}),
     ...(isOtherChart && spec.upgrade?.chartNameChangeStrategy !== 'InPlaceUpdate' ? { mustReinstall: true } : {}),
     tests: testsOf(object, newest),
+    ...(isHeld(object, attempt) ? { isHeld: true } : {}),
     isForced: isAsked(object, forceAtAnnotation, status.lastHandledForceAt),
     lastAction,
     install: installPolicy(object, attempt),

@@ -26,16 +26,21 @@ function flatten(value: unknown): KubeObject[] {
   return [object as KubeObject];
 }
 
-/** The objects with the namespace that they get: their own, or that of the release; none for a cluster-scoped kind. */
+/**
+ * The objects with the namespace that they get: their own, or that of the release; none for a cluster-scoped kind. Of a
+ * kind that is not served it is not known; it gets a namespace, and is told.
+ */
 export async function placeObjects(
   objects: readonly KubeObject[],
   namespace: string,
   client: Pick<KubeClient, 'resourceFor'>,
+  onUnknown: (subject: string) => void = () => {},
 ): Promise<KubeObject[]> {
   return await Promise.all(
     objects.map(async (object) => {
       const ref = refOf(object);
       const resource = await client.resourceFor(ref.group, ref.version, ref.kind);
+      if (!resource) onUnknown(subjectOf(ref));
       const { namespace: own, ...metadata } = object.metadata;
       if (resource && !resource.namespaced) return { ...object, metadata };
       return { ...object, metadata: { ...metadata, namespace: own ?? namespace } };

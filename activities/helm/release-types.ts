@@ -65,6 +65,16 @@ export interface ReleaseActionInput {
   isRemediation?: boolean;
   artifact?: ArtifactRef;
   attempt: Attempt;
+  /** Of a rollback that a person asked for. */
+  toVersion?: number;
+}
+
+/** A rollback that a person asked for. */
+export interface AskedRollback {
+  release: NamedRelease;
+  toVersion: number;
+  /** What is held by it. */
+  attempt: Attempt;
 }
 
 /** How an action ended. A failure of Helm is a result: it is counted, told and acted upon. */
@@ -81,8 +91,10 @@ export interface ReleaseActionResult {
   deployedBefore?: number;
   /** What that revision was called; absent in histories of before, where it was deployed. */
   statusBefore?: string;
-  /** Where the list of the release's objects is. */
+  /** Where the list of the release's objects is; unset when it could not be made. */
   inventoryKey?: string;
+  /** What is not as it should be with that list (contract 2.2, "extra events"). */
+  warning?: { reason: 'InventoryBuildFailed' | 'NamespaceCheckSkipped'; message: string };
   /** True when readiness has still to be waited for. */
   mustWait?: boolean;
   timeoutMs: number;

@@ -4,6 +4,7 @@
 import { Context } from '@temporalio/activity';
 import type { HelmRelease, HelmSnapshot } from '../../k8s/api/helm-release.ts';
 import { parseDuration } from '../../k8s/duration.ts';
+import type { KubeObject } from '../../k8s/object.ts';
 import { messageOf } from '../errors.ts';
 import type { ReleaseAction } from '../../workflows/decisions/release-state.ts';
 import { attemptAnnotation } from './api-gateway.ts';
@@ -69,13 +70,15 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const makesRevision = action === 'install' || action === 'upgrade' || action === 'rollback';
   const own = makesRevision && before[0]?.annotations[attemptAnnotation] === attempt ? before[0] : undefined;
   const others = own ? before.slice(1) : before;
-  // What helm will call superseded: the deployed revision, or for want of one the newest, which had failed.
-  const replaced = others.find(({ status }) => status === 'deployed') ?? others[0];
+  const replaced = replacedOf(others, own ? object.status?.history : undefined);
   let failure: ReleaseActionResult['failure'];
   let written: HelmOutcome['written'];
   const wait = waitOf(context, await newestOf(storage, release, action, signal));
   if (own && isPending(own.status)) await removeRevision(context, own, signal);
-  if (!own || isPending(own.status)) {
+  // Helm refuses to uninstall what is uninstalled and kept.
+  const isKept = action === 'uninstall' && object.spec.uninstall?.keepHistory === true;
+  const isDone = own ? !isPending(own.status) : isKept && before[0]?.status === 'uninstalled';
+  if (!isDone) {
     ({ failure, written } = await runHelm(context, { attempt, wait, newest: others[0], storage, signal }));
   }
   const durationMs = Math.round(performance.now() - startedMs);
@@ -85,7 +88,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const isMade = newest && (!makesRevision || newest.annotations[attemptAnnotation] === attempt);
   if (!newest || !isMade) return { ...common, failure, durationMs };
   // Helm has recorded it as failed and the worker died before it could say so.
-  if (!failure && newest.release.info.status === 'failed') failure = { message: newest.release.info.description ?? '' };
+  if (!failure && newest.release.info.status === 'failed') failure = { message: causeOf(newest) };
   const areTestsOn = action === 'test';
   const [known] = object.status?.history ?? [];
   const snapshot = snapshotOf(newest.release, {
@@ -101,10 +104,31 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
     snapshot,
     ...(changed.length > 0 ? { others: changed } : {}),
     ...(replaced ? { deployedBefore: replaced.version, statusBefore: replaced.status } : {}),
-    inventoryKey: await writeInventory(context, newest, written),
+    ...(await writeInventory(context, newest, written)),
     mustWait: wait === 'hookOnly' && !isWaitDisabled(object, action),
     durationMs,
   };
+}
+
+/**
+ * The revision that helm calls superseded: the deployed one, or for want of one the newest, which had failed. Where the
+ * attempt has been made before, helm may have done so already, and what the status tells is how it was.
+ */
+function replacedOf(
+  records: readonly ReleaseRecord[],
+  told: readonly HelmSnapshot[] = [],
+): { version: number; status: string } | undefined {
+  const before = records.map(({ version, status }) => ({
+    version,
+    status: told.find((snapshot) => snapshot.version === version)?.status ?? status,
+  }));
+  return before.find(({ status }) => status === 'deployed') ?? before[0];
+}
+
+/** What helm said, out of what it recorded: `Upgrade "<name>" failed: <what it said>`. */
+function causeOf({ release }: ReadRelease): string {
+  const { description = '' } = release.info;
+  return /^\w+ "[^"]*" failed: (.*)$/s.exec(description)?.[1] ?? description;
 }
 
 interface HelmCall {
@@ -175,6 +199,7 @@ async function applyCrds({ object, target, input, chart, values }: ActionContext
 
 async function argsOf(context: ActionContext, { wait, storage, signal, newest }: HelmCall): Promise<string[]> {
   const { object, release, input, toVersion } = context;
+  const { isDnsAllowed } = context.deps;
   const { spec } = object;
   const names = { releaseName: release.name, ...release };
   const methodOf = async (version: number | undefined): Promise<ApplyMethod> => {
@@ -183,22 +208,23 @@ async function argsOf(context: ActionContext, { wait, storage, signal, newest }:
   };
   switch (input.action) {
     case 'install':
-      return installArgs({ spec, names, wait });
+      return installArgs({ spec, names, wait, isDnsAllowed });
     case 'upgrade':
-      return upgradeArgs({ spec, names, wait, lastApplyMethod: await methodOf(newest?.version) });
+      return upgradeArgs({ spec, names, wait, isDnsAllowed, lastApplyMethod: await methodOf(newest?.version) });
     case 'rollback':
       return rollbackArgs({ spec, names, wait, lastApplyMethod: await methodOf(toVersion), version: toVersion ?? 0 });
     case 'uninstall':
-      return uninstallArgs({ spec, names, wait });
+      return uninstallArgs({ spec, names, wait, isDnsAllowed });
     default:
       return testArgs({ spec, names, wait });
   }
 }
 
-/** Readiness is awaited outside of helm, unless hooks of the release have to run after it. */
+/** Readiness is awaited outside of helm, unless hooks of the release have to run after it, or its spec wants Helm's old wait. */
 function waitOf({ object, input, chart }: ActionContext, newest: ReadRelease | undefined): HelmWait {
   const { action } = input;
   if (action === 'test' || isWaitDisabled(object, action)) return 'hookOnly';
+  if (object.spec.waitStrategy?.name === 'legacy') return 'legacy';
   if (action === 'uninstall') return 'watcher';
   const hooks = newest?.release.hooks ?? [];
   const hasPostHooks =
@@ -247,14 +273,26 @@ async function writeInventory(
   context: ActionContext,
   { release }: ReadRelease,
   written: HelmOutcome['written'],
-): Promise<string> {
+): Promise<Pick<ReleaseActionResult, 'inventoryKey' | 'warning'>> {
   const { deps, object, target, chart, values } = context;
-  const rendered = objectsOf(release.manifest ?? '');
-  const crds = chart ? chartCrdsOf(chart, values ?? {}).crds : [];
-  const areJobsAwaited = specOf(object, context.input.action)?.disableWaitForJobs !== true;
-  const placed = await placeObjects([...rendered, ...crds], release.namespace, target.client);
   const { namespace = '', name } = object.metadata;
-  return await deps.writeInventory({ namespace, name }, inventoryOf(placed, { written, areJobsAwaited }));
+  let objects: KubeObject[];
+  try {
+    objects = [...objectsOf(release.manifest ?? ''), ...(chart ? chartCrdsOf(chart, values ?? {}).crds : [])];
+  } catch (error) {
+    // Helm has released it all the same.
+    const message = `failed to build inventory for ${namespace}/${name}: ${messageOf(error)}`;
+    return { warning: { reason: 'InventoryBuildFailed', message } };
+  }
+  const areJobsAwaited = specOf(object, context.input.action)?.disableWaitForJobs !== true;
+  const unknown: string[] = [];
+  const placed = await placeObjects(objects, release.namespace, target.client, (subject) => unknown.push(subject));
+  const message = `taken for objects with a namespace, as their kinds are not served: ${unknown.join(', ')}`;
+  const inventory = inventoryOf(placed, { written, areJobsAwaited });
+  return {
+    inventoryKey: await deps.writeInventory({ namespace, name }, inventory),
+    ...(unknown.length > 0 ? { warning: { reason: 'NamespaceCheckSkipped', message } } : {}),
+  };
 }
 
 /** The digest that the snapshot of the same chart has. */

@@ -70,6 +70,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
         appliedRevision: object.status?.artifact?.revision,
         url: originOf(object),
         isSettled: false,
+        requestSpacingMs,
       };
     },
 
@@ -170,6 +171,9 @@ interface ObservedStatus {
   observedGeneration?: number;
   lastHandledReconcileAt?: string;
 }
+
+/** However often a source is asked for, by a webhook for each push say, its origin is asked so often. */
+const requestSpacingMs = 1_000;
 
 /** Contract 1.3. */
 const defaultIntervalOfHelmRepository = '1m';

@@ -57,11 +57,13 @@ export async function sourceOf(
   }
   const artifact = source.status?.artifact;
   if (!artifact) {
-    return awaitFresh(source) ?? {
-      reason: 'ArtifactFailed',
-      message: `Source artifact not found, retrying in ${requeueDependencyMs / 1000}s`,
-      retryInMs: requeueDependencyMs,
-    };
+    return (
+      awaitFresh(source) ?? {
+        reason: 'ArtifactFailed',
+        message: `Source artifact not found, retrying in ${requeueDependencyMs / 1000}s`,
+        retryInMs: requeueDependencyMs,
+      }
+    );
   }
   return artifactRefOf(artifact);
 }

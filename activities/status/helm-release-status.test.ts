@@ -104,6 +104,13 @@ const messages: [string, Partial<ReleaseActionResult>, string, string, string][]
     'Helm rollback to previous release apps/app.v1 with chart web@1.1.0 succeeded',
   ],
   [
+    'rollback',
+    { action: 'rollback', toVersion: 1, snapshot: snapshot(4) },
+    'Remediated',
+    'RollbackHeld',
+    'Helm rollback to previous release apps/app.v1 with chart web@1.1.0 succeeded: chart web@1.2.0 with its values is held until chart, values or spec change, or a reconcile is requested',
+  ],
+  [
     'uninstall',
     { action: 'uninstall', isRemediation: true },
     'Remediated',
@@ -237,7 +244,7 @@ test('at the end counters are gone, the request is answered and old history is c
     object({ status: { ...status, conditions: [condition('Released', 'True', 1)] } }),
     context,
     attempt,
-    undefined,
+    {},
   );
   expect(next).toMatchObject({ observedGeneration: 2, lastHandledReconcileAt: 't1' });
   expect(next.failures).toBeUndefined();
@@ -255,12 +262,37 @@ test('what was rolled back, and is what is wanted by now, is ready again', () =>
     object({ status: { history, conditions } }),
     context,
     attempt,
-    undefined,
+    {},
   );
   expect(next.map(({ type, status, reason }) => `${type} ${status} ${reason}`)).toEqual([
     'Ready True UpgradeSucceeded',
     'Released True UpgradeSucceeded',
   ]);
+});
+
+test('what a person went back to is ready, and stays so', () => {
+  const held = { ...condition('Remediated', 'True', 2), reason: 'RollbackHeld' };
+  const conditions = [condition('Released', 'True', 2), held];
+  const { conditions: next = [] } = statusAfterRelease(object({ status: { conditions } }), context, attempt, {
+    isHeld: true,
+  });
+  expect(next.map(({ type, status, reason }) => `${type} ${status} ${reason}`)).toEqual([
+    'Ready True RollbackHeld',
+    'Released True ReleasedReason',
+    'Remediated True RollbackHeld',
+  ]);
+});
+
+test('a writer that does not give up is named until it does', () => {
+  const lostFights = [{ subject: 'Service/apps/web', manager: 'rival', rounds: 3, lastAtMs: 0 }];
+  const told = statusAfterRelease(object(), context, attempt, { lostFights });
+  const conflict = told.conditions?.find(({ type }) => type === 'DriftConflict');
+  expect(conflict).toMatchObject({ status: 'True', reason: 'FieldManagerConflict' });
+  expect(conflict?.message).toContain(
+    "fields of this HelmRelease, which are now corrected on the interval only: Service/apps/web (written by 'rival')",
+  );
+  const quiet = statusAfterRelease(object({ status: { conditions: told.conditions } }), context, attempt, {});
+  expect(quiet.conditions?.map(({ type }) => type)).not.toContain('DriftConflict');
 });
 
 test('a stall is observed and keeps Ready as the action has told it; what is tried again is not', () => {

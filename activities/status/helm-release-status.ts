@@ -4,9 +4,11 @@ import type { HelmRelease, HelmReleaseStatus, HelmSnapshot } from '../../k8s/api
 import type { Condition } from '../../k8s/api/shared/status.ts';
 import { formatDuration } from '../../k8s/duration.ts';
 import type { InventoryEntry } from '../../k8s/object.ts';
-import type { ReleaseAction } from '../../workflows/decisions/release-state.ts';
+import type { DriftRound } from '../../workflows/decisions/drift-fight.ts';
+import { heldReason, type ReleaseAction } from '../../workflows/decisions/release-state.ts';
 import type { Attempt, ChartSummary, NamedRelease, ReleaseActionResult } from '../helm/release-types.ts';
 import { type ConditionWish, failureWishes, withConditions } from './conditions.ts';
+import { driftConflictCondition, driftConflictWishes } from './drift-conflict.ts';
 
 const historyLimit = 5;
 
@@ -49,14 +51,19 @@ export function verdictOf(result: ReleaseActionResult, chart: ChartSummary): Act
     isVersioned && version !== undefined ? placeOf(release, version) : `${release.namespace}/${release.name}`;
   const named = `${place} with chart ${snapshot && !isRelease ? chartOf(snapshot) : nameOf(chart)}`;
   const message = messageOf(action, outcome, named, isRemediation === true);
-  const detail = failure?.message ?? (action === 'test' ? testsMessage(snapshot) : undefined);
+  // A rollback that remediates nothing is a person's word, which holds.
+  const isHeld = action === 'rollback' && isSuccess && !isRemediation;
+  const held = isHeld ? `chart ${nameOf(chart)} with its values ${heldUntil}` : undefined;
+  const detail = failure?.message ?? held ?? (action === 'test' ? testsMessage(snapshot) : undefined);
   return {
     condition: isRemediation ? 'Remediated' : type.condition,
-    reason: `${type.word}${isSuccess ? 'Succeeded' : 'Failed'}`,
+    reason: isHeld ? heldReason : `${type.word}${isSuccess ? 'Succeeded' : 'Failed'}`,
     message: detail ? `${message}: ${detail}` : message,
     isSuccess,
   };
 }
+
+const heldUntil = 'is held until chart, values or spec change, or a reconcile is requested';
 
 /** The exact shapes that clients look for (contract 2.2, "messages"). */
 function messageOf(action: ReleaseAction, outcome: string, named: string, isRemediation: boolean): string {
@@ -129,16 +136,26 @@ export function statusAfterRelease(
   object: HelmRelease,
   context: HelmReportContext,
   attempt: Attempt,
-  drift: { isDetected: boolean; message: string } | undefined,
+  found: {
+    drift?: { isDetected: boolean; message: string };
+    lostFights?: readonly DriftRound[];
+    /** What is in place is what a person went back to, and is kept (decision 0010). */
+    isHeld?: boolean;
+  },
 ): HelmReleaseStatus {
+  const { drift, lostFights = [], isHeld = false } = found;
   const status = object.status ?? {};
   const [newest] = status.history ?? [];
-  const recovered = recoveredWish(status.conditions ?? [], newest);
+  const recovered = isHeld ? undefined : recoveredWish(status.conditions ?? [], newest);
   const conditions = withConditions(
     status.conditions,
-    [...(drift ? [driftWish(drift)] : []), ...(recovered ? [recovered] : [])],
     [
-      ...['Reconciling', 'Stalled'],
+      ...(drift ? [driftWish(drift)] : []),
+      ...driftConflictWishes('HelmRelease', lostFights),
+      ...(recovered ? [recovered] : []),
+    ],
+    [
+      ...['Reconciling', 'Stalled', driftConflictCondition],
       ...(recovered ? ['Remediated'] : []),
       ...(object.spec.test?.enable ? [] : ['TestSuccess']),
       ...(drift ? [] : ['Drifted']),
@@ -202,8 +219,9 @@ export function readyOf(object: HelmRelease, conditions: readonly Condition[]): 
     .flatMap((type) => conditions.find((condition) => condition.type === type) ?? [])
     .sort((a, b) => (b.observedGeneration ?? 0) - (a.observedGeneration ?? 0));
   if (!first) return undefined;
-  const { type, reason, message } = first;
-  return { type: 'Ready', status: type === 'Remediated' ? 'False' : first.status, reason, message };
+  const { type, status, reason, message } = first;
+  const isRemediated = type === 'Remediated' && reason !== heldReason;
+  return { type: 'Ready', status: isRemediated ? 'False' : status, reason, message };
 }
 
 /** Newest first; an install begins a new history. */

@@ -5,9 +5,7 @@ import { formatDuration } from '../../k8s/duration.ts';
 import type { InventoryEntry } from '../../k8s/object.ts';
 import type { DriftRound } from '../../workflows/decisions/drift-fight.ts';
 import { type ConditionWish, failureWishes, withConditions } from './conditions.ts';
-
-/** The condition that names another manager which keeps writing what Continuo corrects. Not one of Flux's. */
-export const driftConflictCondition = 'DriftConflict';
+import { driftConflictCondition, driftConflictWishes } from './drift-conflict.ts';
 
 /** Names the objects that another Kustomization has in its source too, and has got. Not one of Flux's. */
 export const ownerConflictCondition = 'OwnerConflict';
@@ -44,7 +42,7 @@ export function statusAfterSuccess(
   const wishes: ConditionWish[] = [
     { type: 'Ready', status: 'True', reason: 'ReconciliationSucceeded', message: `Applied revision: ${revision}` },
     ...(hasHealthChecks ? [healthyWish(status, result.health)] : []),
-    ...conflictWishes(context.lostFights),
+    ...driftConflictWishes('Kustomization', context.lostFights),
     ...ownerConflictWishes(result.yielded ?? []),
   ];
   const removed = ['Reconciling', 'Stalled', 'Healthy', remediatedCondition, driftConflictCondition];
@@ -70,7 +68,7 @@ export function statusAfterFailure(
   const status = object.status ?? {};
   const wishes = [
     ...failureWishes(failed.reason, failed.message, failed.isStalled),
-    ...conflictWishes(context.lostFights),
+    ...driftConflictWishes('Kustomization', context.lostFights),
   ];
   if (failed.reason === 'HealthCheckFailed') {
     wishes.push({ type: 'Healthy', status: 'False', reason: failed.reason, message: failed.message });
@@ -128,7 +126,7 @@ export function statusAfterRollback(
       ? failureWishes(failed.reason, message, true)
       : [{ type: 'Ready', status: 'True', reason, message } satisfies ConditionWish]),
     { type: remediatedCondition, status: 'True', reason, message: held },
-    ...conflictWishes(context.lostFights),
+    ...driftConflictWishes('Kustomization', context.lostFights),
   ];
   const removed = ['Reconciling', 'Stalled', 'Healthy', driftConflictCondition];
   const withFailure =
@@ -168,19 +166,6 @@ function healthyWish(status: KustomizationStatus, health: { durationMs: number }
       ? `Health check passed in ${formatDuration(health.durationMs)}`
       : (previous?.message ?? 'Health check passed in 0s'),
   };
-}
-
-function conflictWishes(fights: readonly DriftRound[]): ConditionWish[] {
-  if (fights.length === 0) return [];
-  const writers = fights.map((fight) => `${fight.subject} (written by '${fight.manager}')`).join(', ');
-  return [
-    {
-      type: driftConflictCondition,
-      status: 'True',
-      reason: 'FieldManagerConflict',
-      message: `another manager keeps writing fields of this Kustomization, which are now corrected on the interval only: ${writers}. Remove the fields from the source, or stop the other writer`,
-    },
-  ];
 }
 
 /** An object that was left to another Kustomization, `<namespace>/<name>`. */

@@ -1,11 +1,13 @@
 // Reports of a HelmRelease: after every action, so that its counters outlive the worker, and at the end of a reconcile.
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import type { InventoryEntry } from '../../k8s/object.ts';
+import type { DriftRound } from '../../workflows/decisions/drift-fight.ts';
 import type { ReconciledRef } from '../../workflows/messages.ts';
 import type { ReconcileOutcome, StageFailure } from '../../workflows/reconciled-kind.ts';
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
 import type { Attempt, NamedRelease, ReleaseActionResult } from '../helm/release-types.ts';
+import { driftConflictCondition, driftConflictNote, driftConflictReason } from './drift-conflict.ts';
 import {
   placeOf,
   readyOf,
@@ -71,8 +73,7 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
       const context = { generation: input.generation, now: isoSeconds(Date.now()) };
       const inventory = await inventoryIfKept(result.inventoryKey);
       await writer.writeStatus(object, statusAfterAction(object, context, attempt, result, inventory));
-      const event = eventOf(result, attempt);
-      if (event) tell(object, attempt, event);
+      for (const event of eventsOf(result, attempt)) tell(object, attempt, event);
       return { resourceVersion: (await find(input.ref))?.metadata.resourceVersion };
     },
 
@@ -83,9 +84,13 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
         /** Actions that were run. */
         actions: string[];
         drift?: { isDetected: boolean; lines: string[] };
+        /** Drift that was given up correcting at once. */
+        lostFights?: DriftRound[];
+        /** A person went back to what is in place. */
+        isHeld?: boolean;
       },
     ): Promise<ReconcileOutcome> {
-      const { attempt, drift, release } = input;
+      const { attempt, drift, release, lostFights, isHeld } = input;
       const object = await find(input.ref);
       const outcome: ReconcileOutcome = {
         isUnchanged: input.actions.length === 0,
@@ -100,15 +105,17 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
       const place = `${placeOf(release, version)} with chart ${attempt.chart.name}@${attempt.chart.version}`;
       const told = drift && {
         isDetected: drift.isDetected,
-        message: drift.isDetected
-          ? `Cluster state of release ${place} has drifted from the desired state:\n${drift.lines.join('\n')}`
-          : `No drift detected for release ${place}`,
+        message: drift.isDetected ? driftedMessage(place, drift.lines) : `No drift detected for release ${place}`,
       };
-      const before = object.status?.conditions?.find(({ type }) => type === 'Drifted');
-      const next = statusAfterRelease(object, context, attempt, told);
+      const before = (type: string) => object.status?.conditions?.find((condition) => condition.type === type);
+      const next = statusAfterRelease(object, context, attempt, { drift: told, lostFights, isHeld });
       await writer.writeStatus(object, next);
-      if (told?.isDetected && before?.message !== told.message) {
+      if (told?.isDetected && before('Drifted')?.message !== told.message) {
         tell(object, attempt, { type: 'Warning', reason: 'DriftDetected', message: told.message });
+      }
+      for (const fight of lostFights ?? []) {
+        if (before(driftConflictCondition)?.message.includes(fight.subject)) continue;
+        tell(object, attempt, { type: 'Warning', reason: driftConflictReason, message: driftConflictNote(fight) });
       }
       const ready = readyOf(object, next.conditions ?? []);
       return ready ? { ...outcome, reason: ready.reason, message: ready.message } : outcome;
@@ -149,19 +156,32 @@ interface EventText {
   message: string;
 }
 
-function eventOf(result: ReleaseActionResult, attempt: Attempt): EventText | undefined {
-  const { action, failure, changed = [] } = result;
+function eventsOf(result: ReleaseActionResult, attempt: Attempt): EventText[] {
+  const { action, failure, changed = [], release, warning } = result;
   if (action === 'correct') {
-    const reason = failure ? 'DriftCorrectionFailed' : 'DriftCorrected';
-    const place = `${result.release.namespace}/${result.release.name}`;
-    const message = failure
-      ? `Failed to correct the drift of release ${place}: ${failure.message}`
-      : `Cluster state of release ${place} has been corrected:\n${changed.join('\n')}`;
-    return { type: failure ? 'Warning' : 'Normal', reason, message };
+    const place = `${release.namespace}/${release.name}`;
+    const detected: EventText = { type: 'Warning', reason: 'DriftDetected', message: driftedMessage(place, changed) };
+    const corrected: EventText = failure
+      ? {
+          type: 'Warning',
+          reason: 'DriftCorrectionFailed',
+          message: `Failed to correct the drift of release ${place}: ${failure.message}`,
+        }
+      : {
+          type: 'Normal',
+          reason: 'DriftCorrected',
+          message: `Cluster state of release ${place} has been corrected:\n${changed.join('\n')}`,
+        };
+    return changed.length > 0 ? [detected, corrected] : [corrected];
   }
+  const warnings: EventText[] = warning ? [{ type: 'Warning', ...warning }] : [];
   const verdict = verdictOf(result, attempt.chart);
-  if (!verdict) return undefined;
+  if (!verdict) return warnings;
   const log = (failure?.logTail ?? []).slice(-maxLogLines);
   const message = log.length > 0 ? `${verdict.message}\n\nLast Helm logs:\n\n${log.join('\n')}` : verdict.message;
-  return { type: failure ? 'Warning' : 'Normal', reason: verdict.reason, message };
+  return [...warnings, { type: failure ? 'Warning' : 'Normal', reason: verdict.reason, message }];
+}
+
+function driftedMessage(place: string, lines: readonly string[]): string {
+  return `Cluster state of release ${place} has drifted from the desired state:\n${lines.join('\n')}`;
 }

@@ -7,6 +7,7 @@ import type { ReconciledRef } from '../../workflows/messages.ts';
 import type { FailureVerdict, ReconcileOutcome, StageFailure } from '../../workflows/reconciled-kind.ts';
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
+import { driftConflictNote, driftConflictReason } from './drift-conflict.ts';
 import {
   originRevisionOf,
   ownerConflictCondition,
@@ -127,12 +128,7 @@ export function createKustomizationReport({ writer, events, readInventory }: Rep
       }
       if (isNewConflict) tell(told, 'Warning', 'OwnerConflict', conflict);
       for (const fight of input.lostFights) {
-        tell(
-          told,
-          'Warning',
-          'FieldManagerConflict',
-          `${fight.subject} is written again and again by '${fight.manager}'; it is corrected on the interval only from now on`,
-        );
+        tell(told, 'Warning', driftConflictReason, driftConflictNote(fight));
       }
       const next_ = formatDuration(parseDuration(object.spec.interval));
       tell(told, 'Normal', reason, `Reconciliation finished in ${formatDuration(durationMs)}, next run in ${next_}`, {

@@ -18,6 +18,7 @@ import {
   requestReconcile,
   statusOf,
 } from './harness.ts';
+import { chart, createReleaseScenario } from './release-scenario.ts';
 import { createScenario, type Scenario } from './scenario.ts';
 
 let client: KubeClient;
@@ -216,18 +217,64 @@ it('answers a request without new artifacts, and is suspended by its annotation'
   expect(await externalArtifact(scenario, 'all')).toBeUndefined();
 });
 
-it('makes again what somebody has deleted, as soon as it is asked', async () => {
+it('gives its manifests to a Kustomization and its chart to a HelmRelease, and takes away what it makes no more', async () => {
+  const scenario = await createReleaseScenario(client, 'generator', chart());
+  const { namespace } = scenario;
+  const revision = await scenario.push({
+    'deploy/settings.yaml': configMap('settings', { v: 'one' }),
+    'over.yaml': 'v: merged\n',
+  });
+  const deploy = { name: 'deploy', revision: '@src', copy: [{ from: '@src/deploy/**', to: '@artifact/' }] };
+  const app = {
+    name: 'chart',
+    copy: [
+      { from: '@src/charts/app/**', to: '@artifact/app/' },
+      { from: '@src/over.yaml', to: '@artifact/app/values.yaml', strategy: 'Merge' },
+    ],
+  };
+  const generator = await createGenerator(scenario, { artifacts: [deploy, app] });
+  await client.create(
+    kustomization(namespace, 'app', 'x', { sourceRef: { kind: 'ExternalArtifact', name: 'deploy' } }),
+  );
+  await scenario.createRelease({ chart: undefined, chartRef: { kind: 'ExternalArtifact', name: 'chart' } });
+  await scenario.applied(revision);
+  await scenario.readyIs('True', 'InstallSucceeded');
+  expect((await scenario.configMap('settings'))?.data).toEqual({ v: 'one' });
+  expect((await scenario.configMap('app'))?.data).toEqual({ v: 'merged' });
+
+  // The commit changes the chart only: the release is upgraded, and the other artifact keeps its file.
+  const before = statusOf(await externalArtifact(scenario, 'deploy')).artifact;
+  const next = await scenario.push({ 'over.yaml': 'v: changed\n' });
+  await scenario.readyIs('True', 'UpgradeSucceeded');
+  expect((await scenario.configMap('app'))?.data).toEqual({ v: 'changed' });
+  await scenario.applied(next);
+  expect(statusOf(await externalArtifact(scenario, 'deploy')).artifact).toMatchObject({
+    revision: next,
+    digest: before?.digest,
+    url: before?.url,
+  });
+
+  const made = statusOf(await externalArtifact(scenario, 'chart')).artifact?.url ?? '';
+  expect((await fetch(made)).status).toBe(200);
+  await client.patch(refOf(await generator()), { spec: { artifacts: [deploy] } }, { type: 'merge' });
+  await generated(generator, ({ inventory }) => inventory?.length === 1);
+  expect(await externalArtifact(scenario, 'chart')).toBeUndefined();
+  expect((await fetch(made)).status).toBe(404);
+  expect((await fetch(before?.url ?? '')).status).toBe(200);
+});
+
+it('makes again at once what somebody has deleted', async () => {
   const scenario = await createScenario(client, 'generator', { 'a.yaml': configMap('a', { v: '1' }) });
   await scenario.createSource();
   const generator = await createGenerator(scenario, { artifacts: [{ name: 'all', copy: copyAll }] });
   await generated(generator);
   const before = await externalArtifact(scenario, 'all');
   await client.delete(refOf(before!));
-  const request = await requestReconcile(client, await generator());
-  await generated(generator, ({ lastHandledReconcileAt }) => lastHandledReconcileAt === request);
 
-  const after = await externalArtifact(scenario, 'all');
-  expect(after?.metadata.uid).not.toBe(before?.metadata.uid);
+  const after = await eventually('another one with its artifact', async () => {
+    const found = await externalArtifact(scenario, 'all');
+    return found?.metadata.uid !== before?.metadata.uid && statusOf(found).artifact ? found : undefined;
+  });
   expect(statusOf(after).artifact?.digest).toBe(statusOf(before).artifact?.digest);
 });
 

@@ -2,13 +2,12 @@
 // kill. Nothing restarts it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { AddressInfo } from 'node:net';
 import { componentKubeconfig } from '../../tools/platform/components.ts';
 import type { Platform } from '../../tools/platform/index.ts';
 import { eventually } from './harness.ts';
+import { freePort } from '../servers/free-port.ts';
 
 export interface WorkerOptions {
   /** Its data directory; workers that share a store share this. */
@@ -94,12 +93,4 @@ export function emptyDirectory(directory: string): void {
 
 function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -5,9 +5,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { deflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ObjectStore, openObjectStore } from '../../activities/source/git/object-store.ts';
+import { deltaSize, objectId, packEntry as entry, packOf, packTypes } from '../servers/git-pack.ts';
 
 let directory: string;
 let work: string;
@@ -25,11 +25,11 @@ function commit(files: Record<string, string | Buffer>, message: string): string
   return git(['rev-parse', 'HEAD']).toString().trim();
 }
 
-async function add(pack: Buffer): Promise<void> {
+async function add(pack: Buffer, signal = new AbortController().signal): Promise<void> {
   async function* stream(): AsyncGenerator<Buffer> {
     for (let at = 0; at < pack.length; at += 65_536) yield pack.subarray(at, at + 65_536);
   }
-  await store.addPack(stream(), 1024 ** 3);
+  await store.addPack(stream(), 1024 ** 3, signal);
 }
 
 function objectIds(...range: string[]): string[] {
@@ -46,25 +46,6 @@ async function expectAll(ids: string[]): Promise<void> {
     const { type: ours, content } = await store.readObject(id);
     expect([ours, content.equals(git(['cat-file', type, id]))]).toEqual([type, true]);
   }
-}
-
-/** An entry of a pack; sizes as they are told, which need not be true. */
-function entry(type: number, content: Buffer, sizeBytes = content.length): Buffer {
-  const head = [];
-  let left = Math.floor(sizeBytes / 16);
-  head.push((left > 0 ? 0x80 : 0) | (type << 4) | (sizeBytes % 16));
-  while (left > 0) {
-    head.push((left > 127 ? 0x80 : 0) | (left % 128));
-    left = Math.floor(left / 128);
-  }
-  return Buffer.concat([Buffer.from(head), deflateSync(content)]);
-}
-
-function packOf(...entries: Buffer[]): Buffer {
-  const head = Buffer.from('PACK\0\0\0\x02\0\0\0\0', 'latin1');
-  head.writeUInt32BE(entries.length, 8);
-  const body = Buffer.concat([head, ...entries]);
-  return Buffer.concat([body, createHash('sha1').update(body).digest()]);
 }
 
 const text = (seed: string, lines = 400): string =>
@@ -133,18 +114,32 @@ describe('packs of the real git', () => {
 });
 
 describe('packs that are not what they should be', () => {
-  const blob = 3;
+  const { blob, deltaByOid } = packTypes;
+
+  /** A blob, and so many deltas, each on the one before; `last` is the id of the last one. */
+  function chainOf(length: number): { entries: Buffer[]; last: string } {
+    let last = Buffer.from('text 0');
+    const entries = [entry(blob, last)];
+    for (let round = 1; round <= length; round += 1) {
+      const next = Buffer.from(`text ${round}`);
+      const delta = Buffer.concat([deltaSize(last.length), deltaSize(next.length), Buffer.from([next.length]), next]);
+      entries.push(entry(deltaByOid, delta, { base: objectId('blob', last) }));
+      last = next;
+    }
+    return { entries, last: objectId('blob', last) };
+  }
+
   it.each([
-    ['an entry that has more than it says', packOf(entry(blob, Buffer.alloc(10_000), 100)), /larger than|another size/],
-    ['an entry that has less than it says', packOf(entry(blob, Buffer.alloc(100), 10_000)), /another size/],
-    ['fewer entries than it says', packOf(entry(blob, Buffer.from('a')), Buffer.alloc(0)), /1 objects, it says 2/],
-    ['an unknown type', packOf(entry(5, Buffer.from('a'))), /unknown type 5/],
+    ['an entry that has more than it says', packOf([entry(blob, Buffer.alloc(10_000), { sizeBytes: 100 })]), /larger than|another size/],
+    ['an entry that has less than it says', packOf([entry(blob, Buffer.alloc(100), { sizeBytes: 10_000 })]), /another size/],
+    ['fewer entries than it says', packOf([entry(blob, Buffer.from('a'))], 2), /1 objects, it says 2/],
+    ['an unknown type', packOf([entry(5, Buffer.from('a'))]), /unknown type 5/],
     [
       'a delta without its base',
-      packOf(Buffer.concat([Buffer.from([0x72]), randomBytes(20), deflateSync('ab')])),
+      packOf([entry(deltaByOid, Buffer.from('ab'), { base: 'f'.repeat(40) })]),
       /the base of a delta/,
     ],
-    ['no compressed data', packOf(Buffer.from([0x31, 1, 2, 3, 4, 5, 6])), /header check|unexpected|incorrect/],
+    ['no compressed data', packOf([Buffer.from([0x31, 1, 2, 3, 4, 5, 6])]), /header check|unexpected|incorrect/],
   ])('are refused: %s', async (_name, pack, message) => {
     await expect(add(pack)).rejects.toThrow(message);
     expect(store.state.packCount).toBe(0);
@@ -152,11 +147,9 @@ describe('packs that are not what they should be', () => {
 
   it('are refused when a delta would make a giant of a small base', async () => {
     const base = Buffer.alloc(1_000);
-    const oid = createHash('sha1').update(`blob ${base.length}\0`).update(base).digest();
-    // A result of 4 GiB, from a base of 1,000 bytes.
-    const delta = Buffer.from([0xe8, 0x07, 0x80, 0x80, 0x80, 0x80, 0x10, 0x90, 0xe8]);
-    const giant = Buffer.concat([Buffer.from([0x70 | delta.length]), oid, deflateSync(delta)]);
-    await expect(add(packOf(entry(blob, base), giant))).rejects.toMatchObject({
+    const delta = Buffer.concat([deltaSize(base.length), deltaSize(4 * 1024 ** 3)]);
+    const giant = entry(deltaByOid, delta, { base: objectId('blob', base) });
+    await expect(add(packOf([entry(blob, base), giant]))).rejects.toMatchObject({
       type: 'GitOperationFailed',
       message: expect.stringContaining('a file of 4294967296 bytes, more than the 268435456 allowed'),
     });
@@ -164,10 +157,31 @@ describe('packs that are not what they should be', () => {
 
   it('take no memory for a large file that nobody reads, and refuse it when it is read', async () => {
     const giant = Buffer.alloc(300 * 1024 * 1024);
-    const oid = createHash('sha1').update(`blob ${giant.length}\0`).update(giant).digest('hex');
-    await add(packOf(entry(blob, giant), entry(blob, Buffer.from('small'))));
-    await expect(store.readBlob(oid)).rejects.toMatchObject({ type: 'GitOperationFailed' });
-    const small = createHash('sha1').update('blob 5\0small').digest('hex');
-    expect((await store.readBlob(small)).toString()).toBe('small');
+    const small = Buffer.from('small');
+    await add(packOf([entry(blob, giant), entry(blob, small)]));
+    await expect(store.readBlob(objectId('blob', giant))).rejects.toMatchObject({ type: 'GitOperationFailed' });
+    expect((await store.readBlob(objectId('blob', small))).toString()).toBe('small');
+  });
+
+  it('are left when the signal is aborted, however long they would take', async () => {
+    // Each delta builds on the one behind it: every round through the pack resolves a single one.
+    const { entries } = chainOf(6_000);
+    await expect(add(packOf(entries.reverse()), AbortSignal.timeout(300))).rejects.toThrow('timeout');
+    expect(store.state.packCount).toBe(0);
+  });
+
+  it('are refused with a chain of deltas that is longer than any of Git', async () => {
+    const { entries, last } = chainOf(10_001);
+    await add(packOf(entries)); // in this order each is one step
+    store.close();
+    store = await openObjectStore(join(directory, 'store'));
+    await expect(store.readBlob(last)).rejects.toThrow('builds on more than 10000 others');
+  });
+
+  it('are refused at once when they say that they have more objects than anybody needs', async () => {
+    await expect(add(packOf([entry(blob, Buffer.from('a'))], 2_000_000))).rejects.toMatchObject({
+      type: 'GitOperationFailed',
+      message: expect.stringContaining('sends 2000000 objects at once, more than the 1000000 allowed'),
+    });
   });
 });

@@ -1,22 +1,14 @@
 // Sources made with bad intent, taken in through the real code in part in a process of its own: each is refused with a word that
 // says why, or loses what no artifact may hold, and takes a bounded amount of memory.
-import { execFile, execFileSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startTestGitServer, type TestGitServer } from '../servers/git.ts';
-import { type HowItEnded, takeIn } from '../servers/take-in.ts';
-
-/** In a process of its own, to see what it takes beyond what the process had after its start. */
-async function measured(...args: string[]): Promise<HowItEnded & { megabytes: number }> {
-  const child = join(import.meta.dirname, '..', 'servers', 'take-in-child.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, [child, ...args]);
-  return JSON.parse(stdout) as HowItEnded & { megabytes: number };
-}
+import { createTestRepository, startTestGitServer, type TestGitServer } from '../servers/git.ts';
+import { takeIn, takeInApart } from '../servers/take-in.ts';
 
 describe('a hostile repository', () => {
   let server: TestGitServer;
@@ -106,6 +98,28 @@ describe('a hostile repository', () => {
       'is a file and a directory',
     ],
     [
+      'a name without a character',
+      ({ blob, tree }) => tree([['40000', 'a', tree([['100644', '', blob('a')]])]]),
+      'ArchiveOperationFailed',
+      'is not normal (empty or "." segment)',
+    ],
+    [
+      'a very long name',
+      ({ blob, tree }) => tree([['100644', 'n'.repeat(300), blob('a')]]),
+      'ArchiveOperationFailed',
+      'has a name longer than 255 bytes',
+    ],
+    [
+      'a file below fifty directories of long names',
+      ({ blob, tree }) => {
+        let oid = tree([['100644', 'a', blob('a')]]);
+        for (let depth = 0; depth < 50; depth++) oid = tree([['40000', 'd'.repeat(99), oid]]);
+        return oid;
+      },
+      'ArchiveOperationFailed',
+      'has a path of more than 4096 characters: "dddd',
+    ],
+    [
       'a name that is not UTF-8',
       ({ blob, tree }) => tree([['100644', Buffer.from('caf\xe9', 'latin1'), blob('a')]]),
       'GitOperationFailed',
@@ -129,11 +143,26 @@ describe('a hostile repository', () => {
     expect((await takeIn('git', url)).files).toEqual(['a.yaml']);
   });
 
-  it('is refused with more than 100,000 files, and with as many directories and no file', async () => {
+  it('keeps names that only differ in case, as Git does', async () => {
+    const url = repository(({ blob, tree }) =>
+      tree([
+        ['100644', 'A.yaml', blob('a: 1')],
+        ['100644', 'a.yaml', blob('a: 2')],
+      ]),
+    );
+    expect((await takeIn('git', url)).files).toEqual(['A.yaml', 'a.yaml']);
+  });
+
+  it('is refused with more than 100,000 files, with as many links, and with as many directories and no file', async () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `f${String(index).padStart(4, '0')}`);
     const files = repository(({ blob, tree }) => {
       const oid = blob('a');
       const thousand = tree(names.map((name) => ['100644', name, oid]));
+      return tree(names.slice(0, 101).map((name) => ['40000', name, thousand]));
+    });
+    const links = repository(({ blob, tree }) => {
+      const oid = blob('/etc/passwd');
+      const thousand = tree(names.map((name) => ['120000', name, oid]));
       return tree(names.slice(0, 101).map((name) => ['40000', name, thousand]));
     });
     // Ten directories in each of ten, and so on: 10^30 of them in 31 objects.
@@ -142,8 +171,9 @@ describe('a hostile repository', () => {
       for (let depth = 0; depth < 30; depth++) oid = tree(names.slice(0, 10).map((name) => ['40000', name, oid]));
       return oid;
     });
+    expect((await takeIn('git', links)).reason).toBe('ArchiveOperationFailed');
     for (const url of [files, bomb]) {
-      const ended = await measured('git', url);
+      const ended = await takeInApart('git', url);
       expect(ended).toMatchObject({
         reason: 'ArchiveOperationFailed',
         message: 'the commit has more than the 100000 files and directories allowed',
@@ -158,15 +188,52 @@ describe('a hostile repository', () => {
       const oid = blob(Buffer.alloc(60 * 1024 * 1024));
       return tree(Array.from({ length: 40 }, (_, index) => ['100644', `zeros-${index + 10}`, oid]));
     });
-    const large = await measured('git', one);
+    const large = await takeInApart('git', one);
     expect(large.message).toBe(
       'the commit has a file of 314572800 bytes, more than the 268435456 allowed: keep it somewhere else',
     );
-    const together = await measured('git', many);
+    const together = await takeInApart('git', many);
     expect(together.reason).toBe('ArchiveOperationFailed');
     expect(together.message).toContain('its files have more than the 1073741824 bytes allowed together');
     for (const { megabytes } of [large, together]) expect(megabytes).toBeLessThan(450);
   }, 120_000);
+});
+
+describe('hostile ignore rules', () => {
+  let server: TestGitServer;
+  beforeAll(async () => {
+    server = await startTestGitServer();
+  });
+  afterAll(() => server.close());
+
+  it.each<[string, (put: (path: string, content: string) => void) => void, string]>([
+    [
+      'large files in many directories',
+      (put) => {
+        for (let at = 0; at < 20; at++) put(`d${at}/.sourceignore`, '# comment\n'.repeat(10_000));
+      },
+      'the ignore files have more than the 1048576 bytes allowed',
+    ],
+    [
+      'very many patterns',
+      (put) => put('.sourceignore', 'a\n'.repeat(60_000)),
+      'have more than the 50000 patterns allowed',
+    ],
+    [
+      'patterns that are compared for hours',
+      (put) => {
+        put('.sourceignore', Array.from({ length: 8_000 }, (_, at) => `*${'a'.repeat(100)}${at}`).join('\n'));
+        for (let at = 0; at < 300; at++) put(`${'a'.repeat(200)}${at}`, 'x');
+      },
+      'the ignore rules take too many comparisons for so many files: use fewer patterns',
+    ],
+  ])('are refused: %s', async (name, write, message) => {
+    const repository = createTestRepository(server.root, name.replaceAll(' ', '-'));
+    write((path, content) => repository.write(path, content));
+    repository.commit('hostile');
+    const ended = await takeIn('git', `${server.url}/${name.replaceAll(' ', '-')}.git`);
+    expect([ended.reason, ended.message]).toEqual(['SourceIgnoreError', expect.stringContaining(message)]);
+  });
 });
 
 describe('a hostile artifact', () => {
@@ -216,6 +283,9 @@ describe('a hostile artifact', () => {
     return Buffer.concat([...blocks, Buffer.alloc(1024)]);
   }
 
+  /** What GNU tar writes before a file with a long name. */
+  const longName = (name: string): Entry => ({ name: '././@LongLink', type: 'L', content: Buffer.from(name) });
+
   it.each<[string, Entry[], string]>([
     ['../', [{ name: '../evil' }], 'entry "../evil" leaves the archive by ".."'],
     ['a/../../', [{ name: 'a/../../evil' }], 'leaves the archive by ".."'],
@@ -228,6 +298,9 @@ describe('a hostile artifact', () => {
       [{ name: Buffer.from('caf\xe9', 'latin1') }],
       'entry "caf\\xe9" has a name that is not UTF-8',
     ],
+    ['a very long name', [longName('n'.repeat(300)), { name: 'n' }], 'has a name longer than 255 bytes'],
+    ['a very long path', [longName('n/'.repeat(3_000)), { name: 'n' }], 'is longer than 4096 bytes'],
+    ['a name of megabytes', [longName('n'.repeat(2 * 1024 * 1024))], 'header has 2097152 bytes, more than 1048576'],
     ['the same file twice', [{ name: 'a' }, { name: 'a' }], 'is in the archive twice'],
     ['a file below a file', [{ name: 'a' }, { name: 'a/b' }], 'cannot be unpacked'],
     ['an end that comes too early', [{ name: 'a', sizeBytes: 10_000 }], 'the archive ends inside a file'],
@@ -254,17 +327,27 @@ describe('a hostile artifact', () => {
     // Members of gzip may follow one after the other: 1.1 GiB of zeros in a few hundred kilobytes.
     const zeros = gzipSync(Buffer.alloc(64 * 1024 * 1024));
     const bomb = Buffer.concat([gzipSync(giant), ...Array.from({ length: 18 }, () => zeros)]);
-    const sized = await measured('artifact', ...serve(bomb));
+    const sized = await takeInApart('artifact', ...serve(bomb));
     expect([sized.reason, sized.message]).toEqual([
       'ArtifactFailed',
       expect.stringContaining('the unpacked archive has more than the 1073741824 bytes allowed'),
     ]);
 
     const many = tarOf(...Array.from({ length: 100_001 }, (_, index) => ({ name: `l${index}`, type: '2', link: 'x' })));
-    const counted = await measured('artifact', ...serve(gzipSync(many)));
-    expect(counted.message).toContain('the archive has more than the 100000 files allowed');
+    const counted = await takeInApart('artifact', ...serve(gzipSync(many)));
+    expect(counted.message).toContain('the archive has more than the 100000 files and directories allowed');
     for (const { megabytes } of [sized, counted]) expect(megabytes).toBeLessThan(300);
   }, 120_000);
+
+  it('may have something behind its end, which nobody reads, and not end in the middle', async () => {
+    const whole = gzipSync(tarOf({ name: 'a.yaml', content: Buffer.from('a: 1\n') }));
+    const withRest = Buffer.concat([whole, Buffer.from('something else'.repeat(1_000))]);
+    expect((await takeIn('artifact', ...serve(withRest))).files).toEqual(['a.yaml']);
+    expect(await takeIn('artifact', ...serve(whole.subarray(0, 40)))).toMatchObject({
+      reason: 'ArtifactFailed',
+      message: expect.stringContaining('cannot be unpacked: unexpected end of file'),
+    });
+  });
 
   it('is refused when it is not what its digest says', async () => {
     const [address] = serve(gzipSync(tarOf({ name: 'a.yaml' })));

@@ -2,8 +2,6 @@
 // that notes requests and misbehaves on demand.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +12,7 @@ import { ensureBinaries } from '../../tools/platform/binaries.ts';
 import { testPem } from './git.ts';
 import { type RegistryFaults, type SeenRequest, startFaultProxy } from './fault-proxy.ts';
 import { startTokenServer, type TokenServer } from './token-server.ts';
+import { freePort } from './free-port.ts';
 
 /** Whom registries with login know. */
 export const registryUser = { username: 'alice', password: 's3cret-pw' };
@@ -114,14 +113,6 @@ async function serving(server: ChildProcess, url: string, log: () => string): Pr
   }
   server.kill();
   throw new Error(`the registry does not serve ${url}: ${log()}`);
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
 }
 
 /** A layer, as bytes or as files to be packed like `flux push artifact` does. */

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import { createServer as createTcpServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -12,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AwsClient } from 'aws4fetch';
 import { ensureBinaries } from '../../tools/platform/binaries.ts';
 import { testPem } from './git.ts';
+import { freePort } from './free-port.ts';
 
 /** What goes wrong; may be changed between requests. */
 export interface S3Faults {
@@ -184,12 +184,4 @@ async function untilItAnswers(backend: ChildProcess, port: number): Promise<void
     await sleep(50);
   }
   throw new Error('versitygw does not answer');
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -12,11 +12,12 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer, type AddressInfo } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { unpackedDebianPackages } from './debian-package.ts';
+import { freePort } from './free-port.ts';
 
 export interface TestSshd {
   port: number;
@@ -182,14 +183,6 @@ async function findPrograms(directory: string) {
   const nssWrapper = found['libnss_wrapper.so'];
   if (!nssWrapper) throw new Error('sshd not started: the package libnss-wrapper holds no libnss_wrapper.so');
   return { sshd, libraries, nssWrapper, gitShell: gitShell.trim() };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function listening(port: number, hasEnded: () => boolean, log: () => string): Promise<void> {

@@ -1,7 +1,9 @@
 // Takes in a source of unknown intent through the real code, and says how that ended.
+import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { createUnpackedArtifacts } from '../../activities/artifact/unpack.ts';
 import { createGitSourceFixture, failureOf } from './git-source-fixture.ts';
 
@@ -15,6 +17,17 @@ export interface HowItEnded {
 /** `git` takes the branch main of a repository, `artifact` a tarball with this digest. */
 export async function takeIn(kind: string, url: string, digest = ''): Promise<HowItEnded> {
   return kind === 'git' ? await takeRepository(url) : await takeArtifact(url, digest);
+}
+
+/** The same in a process of its own; `megabytes` is what that took beyond what it had after its start. */
+export async function takeInApart(
+  kind: string,
+  url: string,
+  digest = '',
+): Promise<HowItEnded & { megabytes: number }> {
+  const child = join(import.meta.dirname, 'take-in-child.ts');
+  const { stdout } = await promisify(execFile)(process.execPath, [child, kind, url, digest]);
+  return JSON.parse(stdout) as HowItEnded & { megabytes: number };
 }
 
 async function takeRepository(url: string): Promise<HowItEnded> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { binaries, type BinaryName, cachedPath, findBinary } from './binaries.ts';
-import { stagingReplaces } from './registry.ts';
+import { moduleReplaces, stagingReplaces } from './registry.ts';
 import { downloadRelease, findDigest } from './release.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'binaries-'));
@@ -118,5 +118,20 @@ test('replaces each staging module of k8s.io/kubernetes and leaves the other rep
 
   expect(stagingReplaces(goMod, 'v0.37.2')).toBe(
     'replace k8s.io/api => k8s.io/api v0.37.2\nreplace k8s.io/kms => k8s.io/kms v0.37.2\n',
+  );
+});
+
+test('replaces what a module replaces by other modules, and nothing by folders', () => {
+  const goMod = [
+    'replace github.com/fluxcd/source-controller/api => ./api',
+    'replace a.test/digest => a.test/digest v1.0.1-0.2022-bde1',
+    'replace (',
+    '\tb.test/yaml v3.0.0 => b.test/yaml v3.0.1',
+    ')',
+    'require c.test/x v1.0.0',
+  ].join('\n');
+
+  expect(moduleReplaces(goMod)).toBe(
+    'replace a.test/digest => a.test/digest v1.0.1-0.2022-bde1\nreplace b.test/yaml v3.0.0 => b.test/yaml v3.0.1\n',
   );
 });

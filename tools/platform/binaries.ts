@@ -22,7 +22,9 @@ export type BinaryName =
   | 'flux'
   | 'sops'
   | 'versitygw'
-  | 'registry';
+  | 'registry'
+  | 'kustomize-controller'
+  | 'source-controller';
 
 /** How one binary is recognised and obtained. */
 export interface BinarySpec {
@@ -68,6 +70,18 @@ function kubernetesBinary(name: string, release: (target: ReleaseTarget) => bool
       ],
       about: name === 'kube-apiserver' ? '5 minutes' : '2 minutes',
     },
+  };
+}
+
+/** A controller of Flux. Its releases are images, and it does not tell its version: only the name in the environment counts. */
+function fluxController(name: string, version: string, about: string): BinarySpec {
+  const module = `github.com/fluxcd/${name}`;
+  return {
+    version,
+    env: environmentName(name),
+    versionArgs: ['--help'],
+    accepts: () => false,
+    registry: { kind: 'go', module, version: `v${version}`, package: module, hasReplaces: true, about },
   };
 }
 
@@ -248,6 +262,9 @@ export const binaries: Record<BinaryName, BinarySpec> = {
       about: '2 minutes',
     },
   },
+  'kustomize-controller': fluxController('kustomize-controller', '1.9.4', '3 minutes'),
+  // Flux 2.9.4 has 1.9.4, which requires a version of github.com/fluxcd/pkg/artifact that the Go proxy does not serve.
+  'source-controller': fluxController('source-controller', '1.9.3', '5 minutes'),
 };
 
 /** What `ensureBinaries` may be told. */

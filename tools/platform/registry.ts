@@ -19,6 +19,8 @@ export interface GoBuild {
   ldflags?: string[];
   /** Version of the staging modules of k8s.io/kubernetes, which its own go.mod replaces by local folders. */
   stagingVersion?: string;
+  /** Its go.mod replaces modules by others, without which it does not compile. */
+  hasReplaces?: boolean;
   /** Files to add to a copy of the module, by path, for a module that does not compile from its zip alone. */
   copyWith?: Record<string, string>;
   /** How long it takes on two cores, in words. */
@@ -99,10 +101,12 @@ export async function unpackWheel(
 /** A module of our own that requires the command's module, so that its pinned requirements hold. */
 async function ownModule(go: Client, build: GoBuild, work: string): Promise<string> {
   let content = 'module continuo.dev/build\n\ngo 1.26\n';
-  if (build.stagingVersion) {
+  if (build.stagingVersion || build.hasReplaces) {
     const { GoMod } = await download(go, build, work);
-    content += `\nrequire ${build.module} ${build.version}\n\n`;
-    content += stagingReplaces(await readFile(GoMod, 'utf8'), build.stagingVersion);
+    const goMod = await readFile(GoMod, 'utf8');
+    content += build.stagingVersion
+      ? `\nrequire ${build.module} ${build.version}\n\n${stagingReplaces(goMod, build.stagingVersion)}`
+      : `\n${moduleReplaces(goMod)}`;
   }
   await writeFile(join(work, 'go.mod'), content);
   if (!build.stagingVersion) await run(go, ['get', '-tool', `${build.package}@${build.version}`], work);
@@ -113,6 +117,12 @@ async function ownModule(go: Client, build: GoBuild, work: string): Promise<stri
 export function stagingReplaces(goMod: string, version: string): string {
   const names = [...goMod.matchAll(/^\s*(?:replace\s+)?(\S+) => \.\/staging\//gm)].map((match) => match[1]);
   return names.map((name) => `replace ${name} => ${name} ${version}\n`).join('');
+}
+
+/** The `replace` lines for every module that this go.mod replaces by another one: Go heeds those of the main module only. */
+export function moduleReplaces(goMod: string): string {
+  const replaced = goMod.matchAll(/^\s*(?:replace\s+)?(\S+(?: v\S+)? => [^.\s]\S* v\S+)$/gm);
+  return [...replaced].map((match) => `replace ${match[1]}\n`).join('');
 }
 
 async function copyModule(go: Client, build: GoBuild, work: string): Promise<string> {

@@ -102,6 +102,27 @@ const cases: [string, Partial<Observation>, Cursor, WakeReason[], object][] = [
     [],
     { do: 'reconcile', trigger: 'request' },
   ],
+  [
+    'a request soon after the last attempt waits, where they are spaced',
+    { requestedAt: 't2', isSettled: false, requestSpacingMs: 1_000 },
+    { ...succeeded, request: 't1', attemptedAtMs: now - 300 },
+    [],
+    { do: 'await', ms: 700 },
+  ],
+  [
+    'a request is answered at once when the last attempt was long ago',
+    { requestedAt: 't2', isSettled: false, requestSpacingMs: 1_000 },
+    { ...succeeded, request: 't1', attemptedAtMs: now - 1_000 },
+    [],
+    { do: 'reconcile', trigger: 'request' },
+  ],
+  [
+    'a new generation waits for no turn',
+    { requestedAt: 't2', generation: 3, isSettled: false, requestSpacingMs: 1_000 },
+    { ...succeeded, request: 't1', attemptedAtMs: now - 300 },
+    [],
+    { do: 'reconcile', trigger: 'spec' },
+  ],
   ['a request that was handled is over', { requestedAt: 't1', handledRequest: 't1' }, succeeded, [], { do: 'wait' }],
   [
     'a request that was attempted is not tried again before its retry',

@@ -32,6 +32,8 @@ export interface Observation {
   intervalMs: number;
   /** At every interval the bridge looks whether all is still in order; absent in histories of before. */
   isIntervalWatched?: boolean;
+  /** A request is answered no sooner than so long after the attempt before it; the first one at once. @default 0 */
+  requestSpacingMs?: number;
 }
 
 /** What the workflow remembers between passes. Losing it costs one pass. */
@@ -43,6 +45,8 @@ export interface Cursor {
   outcome?: 'succeeded' | 'failed' | 'stalled';
   /** Failures in a row. */
   failures: number;
+  /** When the last attempt began (epoch ms). */
+  attemptedAtMs?: number;
   /** When the next pass is due (epoch ms); undefined: only a wake brings one. */
   dueAtMs?: number;
 }
@@ -84,6 +88,10 @@ export function decide(o: Observation, cursor: Cursor, wakes: readonly WakeReaso
 
   const trigger = triggerOf(o, cursor, wakes, nowMs, isRequested);
   if (!trigger) return { do: 'wait' };
+  if (trigger === 'request') {
+    const ms = (cursor.attemptedAtMs ?? 0) + (o.requestSpacingMs ?? 0) - nowMs;
+    if (ms > 0) return { do: 'await', ms };
+  }
   if (o.isSettled && (trigger === 'request' || trigger === 'revision' || trigger === 'dependency')) {
     return { do: 'acknowledge', trigger };
   }

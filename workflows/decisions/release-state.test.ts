@@ -40,6 +40,9 @@ const states: [string, Partial<ReleaseFacts>, string][] = [
   ['a failed test', { tests: 'failed' }, 'Failed'],
   ['changed in the cluster', { drift: { count: 1, mode: 'enabled' } }, 'Drifted'],
   ['changed and not tested', { tests: 'due', drift: { count: 1, mode: 'warn' } }, 'Untested'],
+  ['rolled back by hand', { isHeld: true, difference: 'chart', tests: 'due' }, 'InSync'],
+  ['rolled back by hand, and changed since', { isHeld: true, drift: { count: 1, mode: 'enabled' } }, 'Drifted'],
+  ['rolled back by hand, and made anew by somebody else', { isHeld: true, isManaged: false }, 'Unmanaged'],
   ['as wanted', {}, 'InSync'],
 ];
 

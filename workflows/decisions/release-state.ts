@@ -16,6 +16,8 @@ export interface ReleaseFacts {
   tests: 'off' | 'due' | 'passed' | 'failed';
   /** Objects that were changed in the cluster, and what is to be done about it. */
   drift?: { count: number; mode: 'enabled' | 'warn' };
+  /** A person went back to what is deployed, and neither what was held then nor the spec has changed (decision 0010). */
+  isHeld?: boolean;
   /** `reconcile.fluxcd.io/forceAt` asks for an action. */
   isForced: boolean;
   lastAction?: 'install' | 'upgrade';
@@ -24,6 +26,9 @@ export interface ReleaseFacts {
   /** The release that a rollback would go back to. */
   rollbackTarget: 'intact' | 'corrupt' | 'missing';
 }
+
+/** The reason of the condition Remediated while a person's rollback holds. */
+export const heldReason = 'RollbackHeld';
 
 /** What follows a failed install or upgrade. */
 export interface AttemptPolicy {
@@ -66,6 +71,7 @@ export function stateOf(facts: ReleaseFacts): ReleaseState {
   if (stored.status.startsWith('pending-') || stored.status === 'uninstalling') return 'Locked';
   if (!facts.isManaged) return 'Unmanaged';
   if (stored.status === 'failed') return 'Failed';
+  if (facts.isHeld) return facts.drift ? 'Drifted' : 'InSync';
   if (facts.difference !== undefined) return 'OutOfSync';
   if (facts.tests === 'due') return 'Untested';
   if (facts.tests === 'failed') return 'Failed';

@@ -3,8 +3,8 @@ import { createHmac } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { encodeKey } from '../../s3-client.ts';
 import { childOf, childrenOf, parseXml, textOf, type XmlElement } from '../../xml.ts';
-import { type BucketStorage, ObjectChanged, type StoredObject, StorageRefusal } from './bucket-storage.ts';
-import { openRequest, requestText } from './storage-request.ts';
+import { HttpRefusal, openRequest, requestText } from '../http/bounded-request.ts';
+import { type BucketStorage, ObjectChanged, type StoredObject } from './bucket-storage.ts';
 
 /** How requests prove who asks. */
 export type AzureAuthorization =
@@ -53,7 +53,7 @@ export function createAzureStorage(connection: AzureConnection, prefix: string):
     try {
       return (await openRequest(url, { headers }, dispatcher, signal)).body;
     } catch (error) {
-      if (!(error instanceof StorageRefusal)) throw error;
+      if (!(error instanceof HttpRefusal)) throw error;
       if (error.status === 404 && error.code !== 'ContainerNotFound') return undefined;
       if (error.status === 412) throw new ObjectChanged(`"${key}" was changed meanwhile`);
       throw error;

@@ -1,7 +1,8 @@
 // What went wrong with a bucket, in words that say what to do (contract 1.0, source reason catalogue).
 import { failure, messageOf, type Reason } from '../../errors.ts';
 import { describeRemoteError } from '../git/remote-error.ts';
-import { type BucketStorage, ObjectChanged, StorageRefusal } from './bucket-storage.ts';
+import { HttpRefusal } from '../http/bounded-request.ts';
+import { type BucketStorage, ObjectChanged } from './bucket-storage.ts';
 
 /** The storage's words for credentials that it does not take. */
 const wrongCredentials = new Set([
@@ -27,7 +28,7 @@ export function bucketFailure(
   if (error instanceof Error && ['ApplicationFailure', 'CancelledFailure', 'AbortError'].includes(error.name))
     return error;
   const subject = `${operation} ${storage.name} failed`;
-  if (error instanceof StorageRefusal) {
+  if (error instanceof HttpRefusal) {
     const { reason, advice } = explain(error, hasCredentials);
     const code = error.code ?? `HTTP ${error.status}`;
     return failure(reason, `${subject} (${code}): ${lowerFirst(messageOf(error))}${advice}`, { cause: error });
@@ -39,7 +40,7 @@ export function bucketFailure(
   return failure('BucketOperationFailed', text, { cause: error });
 }
 
-function explain({ status, code }: StorageRefusal, hasCredentials: boolean): Explanation {
+function explain({ status, code }: HttpRefusal, hasCredentials: boolean): Explanation {
   if (missingBucket.has(code ?? '') || (status === 404 && !wrongCredentials.has(code ?? ''))) {
     return { reason: 'BucketOperationFailed', advice: '; create the bucket, or correct spec.bucketName' };
   }

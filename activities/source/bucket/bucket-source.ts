@@ -31,6 +31,8 @@ const concurrentDownloads = 8;
 const maxListings = 3;
 /** Objects of a listing that are looked at, for each that may be in the artifact. */
 const listedPerAllowed = 10;
+/** Keys of all of them together; an S3 key has at most 1,024 bytes. */
+const maxListedKeyBytes = 128 * 1024 * 1024;
 /** Largest `.sourceignore`. */
 const maxIgnoreFileBytes = 1024 * 1024;
 /** Listings kept between the fetch and the archive stage. */
@@ -82,10 +84,16 @@ export function createBucketSource(deps: BucketSourceDeps): SourceDriver<Bucket>
     let index: Listing;
     try {
       const objects: StoredObject[] = [];
+      let keyBytes = 0;
       for await (const page of storage.list(signal)) {
-        objects.push(...page);
-        if (objects.length > limits.maxObjects * listedPerAllowed) {
-          throw new Error(`there are more than ${limits.maxObjects * listedPerAllowed} objects: use spec.prefix`);
+        for (const one of page) {
+          objects.push(one);
+          keyBytes += one.keyBytes.byteLength;
+        }
+        const maxListed = limits.maxObjects * listedPerAllowed;
+        if (objects.length > maxListed) throw new Error(`there are more than ${maxListed} objects: use spec.prefix`);
+        if (keyBytes > maxListedKeyBytes) {
+          throw new Error(`the keys have more than ${maxListedKeyBytes} bytes together: use spec.prefix`);
         }
       }
       const listed = objects.find(({ keyBytes }) => textOfKey(keyBytes) === ignoreFileName);

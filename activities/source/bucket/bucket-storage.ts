@@ -29,16 +29,3 @@ export interface BucketStorage {
 export class ObjectChanged extends Error {
   override readonly name = 'ObjectChanged';
 }
-
-/** The storage refused a request: its HTTP status, its own word for why, and what it says. */
-export class StorageRefusal extends Error {
-  override readonly name = 'StorageRefusal';
-  readonly status: number;
-  readonly code: string | undefined;
-
-  constructor(status: number, code: string | undefined, message: string | undefined) {
-    super(message ? message.slice(0, 300) : `the server answered with HTTP ${status}`);
-    this.status = status;
-    this.code = code;
-  }
-}

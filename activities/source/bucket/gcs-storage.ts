@@ -1,7 +1,7 @@
 // A Bucket on Google Cloud Storage, by its JSON API.
 import type { Dispatcher } from 'undici';
-import { type BucketStorage, ObjectChanged, type StoredObject, StorageRefusal } from './bucket-storage.ts';
-import { openRequest, requestJson } from './storage-request.ts';
+import { HttpRefusal, openRequest, requestJson } from '../http/bounded-request.ts';
+import { type BucketStorage, ObjectChanged, type StoredObject } from './bucket-storage.ts';
 
 export interface GcsConnection {
   /** `https://storage.googleapis.com` */
@@ -26,8 +26,8 @@ export function createGcsStorage(connection: GcsConnection, prefix: string): Buc
     try {
       return (await openRequest(url, { headers: await headers(signal) }, dispatcher, signal)).body;
     } catch (error) {
-      if (error instanceof StorageRefusal && error.status === 404) return undefined;
-      if (error instanceof StorageRefusal && error.status === 412) {
+      if (error instanceof HttpRefusal && error.status === 404) return undefined;
+      if (error instanceof HttpRefusal && error.status === 412) {
         throw new ObjectChanged(`"${key}" was changed meanwhile`);
       }
       throw error;

@@ -40,7 +40,7 @@ export function indexObjects(objects: Iterable<StoredObject>, rules: IndexRules)
   for (const object of objects) {
     const key = textOfKey(object.keyBytes);
     if (key.endsWith('/') || key === ignoreFileName || ignored.isIgnored(key)) continue;
-    const problem = keyProblem(key) ?? (object.etag === '' ? 'is listed without an ETag' : undefined);
+    const problem = keyProblem(key) ?? factProblem(object);
     if (problem) throw new Error(`the object ${quoted(key)} ${problem}: ${wayOut}`);
     found.push([key, object]);
     sizeBytes += object.sizeBytes;
@@ -83,6 +83,12 @@ export function keyProblem(key: string): string | undefined {
   if (segments.some((segment) => Buffer.byteLength(segment) > 255))
     return 'has a name of more than 255 bytes in its key';
   return undefined;
+}
+
+/** Why an object cannot be told from its later versions, or not be counted; undefined when it can. */
+function factProblem({ etag, sizeBytes }: StoredObject): string | undefined {
+  if (etag === '') return 'is listed without an ETag';
+  return sizeBytes < 0 ? 'is listed with a size below zero' : undefined;
 }
 
 /** A file that is also a folder. */

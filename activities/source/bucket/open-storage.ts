@@ -2,31 +2,30 @@
 import type { Dispatcher } from 'undici';
 import type { Bucket, BucketSpec } from '../../../k8s/api/bucket.ts';
 import { failure, messageOf } from '../../errors.ts';
-import { describeRemoteError } from '../git/remote-error.ts';
-import { dispatcherFor } from '../http/dispatcher.ts';
-import { certSecret, proxySecret, type ProxySettings, type SecretData, secretText } from '../http/tls-secret.ts';
-import { ambientAwsCredentials, credentialsFromLdap, type Environment } from './aws-credentials.ts';
-import { accountOf, type AzureAuthorization, createAzureStorage } from './azure-storage.ts';
+import type { AccessToken } from '../cloud/access-token.ts';
+import { credentialsFromLdap } from '../cloud/aws-credentials.ts';
 import {
-  ambientAzureToken,
+  azureResources,
   defaultAuthority,
   parseClientCertificate,
   tokenOfCertificate,
   tokenOfClientSecret,
-} from './azure-token.ts';
-import { type BucketStorage, StorageRefusal } from './bucket-storage.ts';
-import { kept } from './kept-credentials.ts';
+} from '../cloud/azure-token.ts';
+import type { CloudIdentity } from '../cloud/cloud-identity.ts';
+import type { CloudLogins } from '../cloud/cloud-logins.ts';
+import { parseServiceAccount, readBuckets, tokenOfServiceAccount } from '../cloud/gcp-token.ts';
+import { logIn } from '../cloud/log-in.ts';
+import { dispatcherFor } from '../http/dispatcher.ts';
+import { certSecret, proxySecret, type ProxySettings, type SecretData, secretText } from '../http/tls-secret.ts';
+import { accountOf, type AzureAuthorization, createAzureStorage } from './azure-storage.ts';
+import type { BucketStorage } from './bucket-storage.ts';
 import { endpointUrl } from './endpoint.ts';
-import { type AccessToken, ambientGcpToken, parseServiceAccount, tokenOfServiceAccount } from './gcp-token.ts';
 import { createGcsStorage } from './gcs-storage.ts';
 import { createS3Storage } from './s3-storage.ts';
 
 export interface OpenStorageDeps {
   readSecret(namespace: string, name: string): Promise<SecretData>;
-  /** Where the worker's own credentials are found. @default process.env */
-  env?: Environment;
-  /** True for hosts that may be sent the worker's own tokens. @default those of the three clouds */
-  isCloudHost?: (hostname: string) => boolean;
+  logins: CloudLogins;
 }
 
 /** The Secret of `spec.secretRef`. */
@@ -36,8 +35,12 @@ interface Credentials {
   data: Record<string, Uint8Array>;
 }
 
-const cloudHosts =
-  /\.(amazonaws\.com(\.cn)?|googleapis\.com|blob\.core\.(windows\.net|chinacloudapi\.cn|usgovcloudapi\.net))$/;
+/** Hosts that the clouds themselves run; others, such as those of API gateways, belong to whoever rents them. */
+const cloudHosts = {
+  aws: /^(?:.+\.)?sts(?:-fips)?(?:\.[a-z0-9-]+)?(?:\.vpce)?\.amazonaws\.com(?:\.cn)?$/,
+  gcp: /\.googleapis\.com$/,
+  azure: /\.blob\.core\.(?:windows\.net|chinacloudapi\.cn|usgovcloudapi\.net)$/,
+} as const;
 
 /**
  * Opens the storage of a Bucket; nothing is sent yet. Fails with AuthenticationFailed, InvalidSTSConfiguration,
@@ -46,12 +49,6 @@ const cloudHosts =
 export async function openStorage(object: Bucket, deps: OpenStorageDeps): Promise<BucketStorage> {
   const { spec } = object;
   checkSts(spec);
-  if (spec.serviceAccountName) {
-    throw failure(
-      'FeatureGateDisabled',
-      'spec.serviceAccountName needs workload identity for each object, which is off: remove it',
-    );
-  }
   const endpoint = endpointUrl(spec);
   const namespace = object.metadata.namespace ?? '';
   const read = (name: string): Promise<SecretData> => deps.readSecret(namespace, name);
@@ -69,8 +66,8 @@ export async function openStorage(object: Bucket, deps: OpenStorageDeps): Promis
     proxy,
     dispatcher: dispatcherFor({ ...(tls ? { tls } : {}), ...(proxy ? { proxy } : {}) }),
     secret: spec.secretRef ? await secretOf(namespace, spec.secretRef.name, read) : undefined,
-    env: deps.env ?? process.env,
-    isCloudHost: deps.isCloudHost ?? ((hostname) => cloudHosts.test(hostname)),
+    identity: { namespace, serviceAccountName: spec.serviceAccountName },
+    logins: deps.logins,
   };
   switch (spec.provider) {
     case 'gcp':
@@ -91,8 +88,8 @@ interface Opening {
   proxy: ProxySettings | undefined;
   dispatcher: Dispatcher;
   secret: Credentials | undefined;
-  env: Environment;
-  isCloudHost(hostname: string): boolean;
+  identity: CloudIdentity;
+  logins: CloudLogins;
 }
 
 function checkSts({ provider, sts }: BucketSpec): void {
@@ -141,18 +138,15 @@ async function s3Credentials(open: Opening): Promise<Parameters<typeof createS3S
     return async () => ({ accessKeyId, secretAccessKey });
   }
   if (spec.provider === 'aws') {
-    const sts = spec.sts?.endpoint;
-    if (sts && !open.isCloudHost(new URL(sts).hostname)) {
+    const { identity, logins, proxy } = open;
+    const stsEndpoint = spec.sts?.endpoint;
+    if (stsEndpoint && !isHostOf('aws', stsEndpoint)) {
       throw failure(
         'InvalidSTSConfiguration',
-        'spec.sts.endpoint is no host of AWS, and would be sent the identity of the worker',
+        'spec.sts.endpoint is no host of AWS STS with "https://", and would be sent the identity of the worker or of an account: expected "https://sts.<region>.amazonaws.com"',
       );
     }
-    const { proxy } = open;
-    const aws = { env, region: spec.region, dispatcher: dispatcherFor(proxy ? { proxy } : {}) };
-    const ask = (signal: AbortSignal) =>
-      ambientAwsCredentials({ ...aws, ...(sts ? { stsEndpoint: sts } : {}) }, signal);
-    return (signal) => loggingIn('the identity of the worker', ['aws', sts, spec.region, proxy, env], ask, signal);
+    return (signal) => logins.aws(identity, { region: spec.region, stsEndpoint, proxy }, signal);
   }
   if (spec.sts?.provider === 'ldap') return await ldapCredentials(open, spec.sts);
   return async () => undefined;
@@ -174,23 +168,22 @@ async function ldapCredentials(open: Opening, sts: NonNullable<BucketSpec['sts']
   const dispatcher = dispatcherFor({ ...(tls ? { tls } : {}), ...(proxy ? { proxy } : {}) });
   const ask = (signal: AbortSignal) => credentialsFromLdap(sts.endpoint, { username, password }, dispatcher, signal);
   const service = `the token service at "${new URL(sts.endpoint).host}"`;
-  return (signal: AbortSignal) => loggingIn(service, ['ldap', sts.endpoint, username, password, tls], ask, signal);
+  return (signal: AbortSignal) => logIn(service, ['ldap', sts.endpoint, username, password, tls], ask, signal);
 }
 
 function openGcs(open: Opening): BucketStorage {
-  const { spec, endpoint, secret, dispatcher, env } = open;
+  const { spec, endpoint, secret, dispatcher, identity, logins, proxy } = open;
   const connection = { endpoint, bucket: spec.bucketName, dispatcher };
   if (!secret) {
-    checkOwnTokens(open);
-    const ask = (signal: AbortSignal) => ambientGcpToken(env, dispatcherFor({}), signal);
-    const token = tokenOf('the identity of the worker', ['gcp', env], ask);
+    checkOwnTokens('gcp', endpoint);
+    const token = async (signal: AbortSignal) => (await logins.gcp(identity, { proxy }, signal)).token;
     return createGcsStorage({ ...connection, token }, spec.prefix ?? '');
   }
   const json = secretText(secret.data, 'serviceaccount');
   if (!json) throw refuse(`${secret.origin} ${keysOf(secret)}: expected "serviceaccount"`);
   const key = reading(`"serviceaccount" of ${secret.origin}`, () => parseServiceAccount(json));
   const token = tokenOf(`the token service at "${new URL(key.tokenUri).host}"`, ['gcp', key], (signal) =>
-    tokenOfServiceAccount(key, dispatcher, signal),
+    tokenOfServiceAccount(key, readBuckets, dispatcher, signal),
   );
   return createGcsStorage({ ...connection, token }, spec.prefix ?? '');
 }
@@ -202,7 +195,8 @@ function openAzure(open: Opening): BucketStorage {
 }
 
 function azureAuthorization(open: Opening): AzureAuthorization {
-  const { secret, endpoint, dispatcher, env } = open;
+  const { secret, endpoint, dispatcher, identity, logins, proxy } = open;
+  const resource = azureResources.storage;
   const text = (key: string): string | undefined => secretText(secret?.data, key)?.trim() || undefined;
   const [tenantId, clientId] = [text('tenantId'), text('clientId')];
   const authority = (text('authorityHost') ?? defaultAuthority).replace(/\/+$/, '');
@@ -211,7 +205,7 @@ function azureAuthorization(open: Opening): AzureAuthorization {
   const certificate = text('clientCertificate');
   if (tenantId && clientId && clientSecret) {
     const application = { tenantId, clientId, authority };
-    const ask = (signal: AbortSignal) => tokenOfClientSecret(application, clientSecret, dispatcher, signal);
+    const ask = (signal: AbortSignal) => tokenOfClientSecret(application, clientSecret, resource, dispatcher, signal);
     return { type: 'token', token: tokenOf(loginName, ['azure', application, clientSecret], ask) };
   }
   if (tenantId && clientId && certificate) {
@@ -219,7 +213,7 @@ function azureAuthorization(open: Opening): AzureAuthorization {
     const parsed = reading(`"clientCertificate" of ${secret?.origin}`, () =>
       parseClientCertificate(certificate, text('clientCertificatePassword')),
     );
-    const ask = (signal: AbortSignal) => tokenOfCertificate(application, parsed, dispatcher, signal);
+    const ask = (signal: AbortSignal) => tokenOfCertificate(application, parsed, resource, dispatcher, signal);
     return { type: 'token', token: tokenOf(loginName, ['azure', application, certificate], ask) };
   }
   const accountKey = text('accountKey');
@@ -235,39 +229,27 @@ function azureAuthorization(open: Opening): AzureAuthorization {
       `${secret.origin} ${keysOf(secret)}: expected "accountKey", "sasKey", "clientId", or "tenantId", "clientId" and "clientSecret" or "clientCertificate"`,
     );
   }
-  checkOwnTokens(open);
-  const ask = (signal: AbortSignal) => ambientAzureToken(env, clientId, dispatcherFor({}), signal);
-  return { type: 'token', token: tokenOf('the identity of the worker', ['azure', clientId, env], ask) };
+  checkOwnTokens('azure', endpoint);
+  const token = async (signal: AbortSignal) =>
+    (await logins.azure(identity, { resource, clientId, proxy }, signal)).token;
+  return { type: 'token', token };
 }
 
 /** A token of the worker opens more than this bucket: it goes to the cloud that it is for, and nowhere else. */
-function checkOwnTokens({ endpoint, isCloudHost, spec }: Opening): void {
-  if (new URL(endpoint).protocol === 'https:' && isCloudHost(new URL(endpoint).hostname)) return;
+function checkOwnTokens(provider: 'gcp' | 'azure', endpoint: string): void {
+  if (isHostOf(provider, endpoint)) return;
   throw refuse(
-    `spec.endpoint is no host of provider "${spec.provider}", so it is not sent the identity of the worker: name a Secret in spec.secretRef`,
+    `spec.endpoint is no host of provider "${provider}", so it is not sent the identity of the worker: name a Secret in spec.secretRef`,
   );
 }
 
-function tokenOf(service: string, id: unknown, ask: (signal: AbortSignal) => Promise<AccessToken>) {
-  return async (signal: AbortSignal): Promise<string> => (await loggingIn(service, id, ask, signal)).token;
+function isHostOf(provider: keyof typeof cloudHosts, address: string): boolean {
+  const { protocol, hostname } = new URL(address);
+  return protocol === 'https:' && cloudHosts[provider].test(hostname);
 }
 
-/** What a token service gives; it is asked again shortly before that ends. */
-async function loggingIn<T extends { expiresMs?: number }>(
-  service: string,
-  id: unknown,
-  ask: (signal: AbortSignal) => Promise<T>,
-  signal: AbortSignal,
-): Promise<T> {
-  try {
-    return await kept(id, () => ask(signal));
-  } catch (error) {
-    signal.throwIfAborted();
-    const why = error instanceof StorageRefusal ? `: ${messageOf(error)}` : ` ${describeRemoteError(error)}`;
-    throw failure('AuthenticationFailed', `${service} gave no credentials${why.replace(' : ', ': ')}`, {
-      cause: error,
-    });
-  }
+function tokenOf(service: string, id: unknown, ask: (signal: AbortSignal) => Promise<AccessToken>) {
+  return async (signal: AbortSignal): Promise<string> => (await logIn(service, id, ask, signal)).token;
 }
 
 function reading<T>(what: string, work: () => T): T {

@@ -1,6 +1,7 @@
 // A Bucket on anything that speaks S3.
 import { createS3Client, type S3Connection, S3Error } from '../../s3-client.ts';
-import { type BucketStorage, ObjectChanged, StorageRefusal } from './bucket-storage.ts';
+import { HttpRefusal } from '../http/bounded-request.ts';
+import { type BucketStorage, ObjectChanged } from './bucket-storage.ts';
 
 export function createS3Storage(connection: S3Connection, prefix: string): BucketStorage {
   const client = createS3Client(connection);
@@ -46,5 +47,5 @@ async function drop(body: AsyncIterable<Uint8Array>): Promise<void> {
 }
 
 function asRefusal(error: unknown): unknown {
-  return error instanceof S3Error ? new StorageRefusal(error.status, error.code, error.message) : error;
+  return error instanceof S3Error ? new HttpRefusal(error.status, error.code, error.message) : error;
 }

@@ -15,19 +15,24 @@ export interface LargePackOptions {
 }
 
 const defaultLargePackBytes = 200 * 1024 * 1024;
-const timeoutMs = 15 * 60_000;
 
 /**
  * Writes the index beside a pack that is complete in itself (`x.pack` → `x.idx`). Gives false, and does nothing, for a
- * smaller pack and where there is no binary. Throws an `Error` with Git's words for a pack that is damaged.
+ * smaller pack and where there is no binary. Throws an `Error` with Git's words for a pack that is damaged, and the
+ * signal's reason when that is aborted.
  */
-export async function indexLargePack(file: string, sizeBytes: number, options: LargePackOptions): Promise<boolean> {
+export async function indexLargePack(
+  file: string,
+  sizeBytes: number,
+  options: LargePackOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { gitBinary = 'git', largePackBytes = defaultLargePackBytes } = options;
   if (sizeBytes <= largePackBytes) return false;
   try {
     await promisify(execFile)(gitBinary, ['-c', 'pack.threads=1', 'index-pack', '--object-format=sha1', file], {
       cwd: dirname(file),
-      timeout: timeoutMs,
+      signal, // carries spec.timeout
       env: {
         PATH: process.env['PATH'],
         LC_ALL: 'C',
@@ -42,6 +47,7 @@ export async function indexLargePack(file: string, sizeBytes: number, options: L
     });
     return true;
   } catch (error) {
+    signal.throwIfAborted();
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
     throw new Error(`git cannot index the pack: ${wordsOf(error)}`, { cause: error });
   }

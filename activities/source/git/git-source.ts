@@ -6,6 +6,7 @@ import { type NamespacedName, refOf } from '../../../k8s/object.ts';
 import type { ArchiveFile, ArtifactStore } from '../../artifact/artifact.ts';
 import { failure, messageOf } from '../../errors.ts';
 import { createByteCache } from './byte-cache.ts';
+import type { CloudLogins } from '../cloud/cloud-logins.ts';
 import type { SecretData } from '../http/tls-secret.ts';
 import type { ArchivedRevision, FetchedRevision, SourceDriver } from '../source-driver.ts';
 import { isStored } from '../stored.ts';
@@ -24,7 +25,7 @@ import {
 import { remoteOf } from './remote.ts';
 import { createGitRepositories } from './repositories.ts';
 import { type MountedTrees, withSubmodules } from './submodule-trees.ts';
-import { refuseUnsupported } from './unsupported.ts';
+import { refuseBadUrl } from './bad-url.ts';
 import { isVerified, trustedKeysOf, verificationModeOf, verifyObjects } from './verify-revision.ts';
 
 /** What the driver needs from outside. */
@@ -33,6 +34,8 @@ export interface GitSourceDeps extends LargePackOptions {
   /** The kept Git stores are under `<dataDirectory>/git`. */
   dataDirectory: string;
   readSecret(namespace: string, name: string): Promise<SecretData>;
+  /** Logins of the providers `aws` and `azure`. */
+  logins: CloudLogins;
   /** What spec.include needs. @default spec.include is refused */
   include?: IncludeDeps;
   /** Largest pack stream of one fetch. @default 1 GiB */
@@ -49,14 +52,14 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
     gitBinary: deps.gitBinary,
     largePackBytes: deps.largePackBytes,
   });
-  const remotes = { readSecret: deps.readSecret, tokens: createGitHubTokens() };
+  const remotes = { readSecret: deps.readSecret, logins: deps.logins, tokens: createGitHubTokens() };
   const cache = createByteCache(deps.objectCacheBytes ?? 16 * 1024 * 1024);
 
   return {
     async fetch(object, signal) {
       const { spec } = object;
       const source = nameOf(object);
-      refuseUnsupported(spec);
+      refuseBadUrl(spec.url);
       const plan = planOf(spec);
       const open = remoteOf(remotes, source, spec, signal);
       const selected = await repositories.selectCommit(await open.remote(), plan);
@@ -104,7 +107,7 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
       const { spec, status } = object;
       const source = nameOf(object);
       const commit = commitOf(fetched);
-      refuseUnsupported(spec);
+      refuseBadUrl(spec.url);
       const open = remoteOf(remotes, source, spec, signal);
       if (spec.verify && !fetched.needsVerification) {
         throw failure(
@@ -217,7 +220,7 @@ const maxSubjectCharacters = 50;
 
 /** First line of a commit message, cut after 50 characters. */
 export function subjectOfCommit(message: string): string {
-  const characters = [...(message.trimStart().split('\n')[0] ?? '').trim()];
+  const characters = [...(message.trimStart().split('\n', 1)[0] ?? '').trim()];
   if (characters.length <= maxSubjectCharacters) return characters.join('');
   return `${characters.slice(0, maxSubjectCharacters).join('')}...`;
 }

@@ -57,8 +57,11 @@ export interface ObjectStore {
   readBlob(oid: string): Promise<Uint8Array>;
   /** An object as it is stored, without its header. */
   readObject(oid: string): Promise<GitObject>;
-  /** Stores a pack stream. Fails with GitOperationFailed when it is larger than allowed, throws when it is damaged. */
-  addPack(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<void>;
+  /**
+   * Stores a pack stream. Fails with GitOperationFailed when it is larger than allowed or has too many objects, throws
+   * when it is damaged, and the signal's reason when that is aborted.
+   */
+  addPack(stream: AsyncIterable<Buffer>, maxBytes: number, signal: AbortSignal): Promise<void>;
   /** Notes the commit that is complete now. */
   keep(head: string, isShallow: boolean): Promise<void>;
   /** Deletes all objects. */
@@ -141,6 +144,7 @@ export async function openObjectStore(directory: string, large: LargePackOptions
       const object = await reader.read(oid);
       if (!object) throw new Error('it is not there');
       if (expected && object.type !== expected) throw new Error(`it is a ${object.type}, expected a ${expected}`);
+      refuseOversized(object);
       return object;
     });
   }
@@ -151,13 +155,13 @@ export async function openObjectStore(directory: string, large: LargePackOptions
   }
 
   /** Makes the index of a pack that was received; deltas may build on what is kept already. */
-  async function index(name: string, file: string, sizeBytes: number): Promise<void> {
+  async function index(name: string, file: string, sizeBytes: number, signal: AbortSignal): Promise<void> {
     // Later packs are thin, and Git has only what is in the file.
-    if (store.state.packCount === 0 && (await indexLargePack(file, sizeBytes, large))) return;
+    if (store.state.packCount === 0 && (await indexLargePack(file, sizeBytes, large, signal))) return;
     await open();
     const pack = openPack(name, file, { offsetOf: () => undefined, entryAt: () => undefined });
     try {
-      const entries = await indexPack(pack, reader);
+      const entries = await indexPack(pack, opened ?? [], signal);
       const content = formatIndex(entries, pack.read(pack.sizeBytes - trailerBytes, trailerBytes));
       await writeFile(file.replace(/\.pack$/, '.idx'), content, { mode: 0o600 });
     } finally {
@@ -188,13 +192,13 @@ export async function openObjectStore(directory: string, large: LargePackOptions
 
     readObject: (oid) => read(oid),
 
-    async addPack(stream, maxBytes) {
+    async addPack(stream, maxBytes, signal) {
       const name = `incoming-${randomBytes(6).toString('hex')}`;
       const file = join(packs, `${name}.pack`);
       try {
         const pack = await receivePack(stream, file, maxBytes);
         if (pack.objectCount === 0) return;
-        await index(name, file, pack.sizeBytes);
+        await index(name, file, pack.sizeBytes, signal);
         // Readers find a pack by its index, so the index comes last.
         const { firstPackBytes, totalBytes, packCount } = store.state;
         const kept = join(packs, packName(packCount, pack.checksum));
@@ -208,7 +212,6 @@ export async function openObjectStore(directory: string, large: LargePackOptions
         });
       } finally {
         close(); // there is one more now
-
         await rm(file, { force: true });
         await rm(join(packs, `${name}.idx`), { force: true });
       }
@@ -243,6 +246,31 @@ async function readState(file: string): Promise<KeptState | undefined> {
   }
 }
 
+const mebibyte = 1024 * 1024;
+/** What is parsed as a whole is bounded far beyond an honest one: 16 MiB are a directory of 100,000 long names. */
+const maxParsedBytes: Partial<Record<ObjectType, number>> = {
+  commit: 4 * mebibyte,
+  tag: 4 * mebibyte,
+  tree: 16 * mebibyte,
+};
+/** Each takes some hundred bytes of memory while the pack is indexed; a commit of 100,000 files has about twice as many. */
+const maxPackObjects = 1_000_000;
+
+function refuseOversized({ type, content }: GitObject): void {
+  const allowed = maxParsedBytes[type];
+  if (allowed === undefined || content.length <= allowed) return;
+  throw failure('GitOperationFailed', `the commit has a ${type} of ${content.length} bytes, more than the ${allowed} allowed`);
+}
+
+function refuseMany(objectCount: number): void {
+  if (objectCount <= maxPackObjects) return;
+  throw failure(
+    'GitOperationFailed',
+    `the server sends ${objectCount} objects at once, more than the ${maxPackObjects} allowed: ` +
+      'keep manifests in a repository of their own',
+  );
+}
+
 const trailerBytes = 20;
 const headBytes = 12;
 
@@ -266,7 +294,10 @@ async function receivePack(
             'raise the limit, or keep manifests in a repository of their own',
         );
       }
-      if (head.length < headBytes) head = Buffer.concat([head, chunk.subarray(0, headBytes - head.length)]);
+      if (head.length < headBytes) {
+        head = Buffer.concat([head, chunk.subarray(0, headBytes - head.length)]);
+        if (head.length === headBytes) refuseMany(head.readUInt32BE(8));
+      }
       // The last 20 bytes seen so far may be the trailer, so they are held back from the hash.
       const seen = tail.length > 0 ? Buffer.concat([tail, chunk]) : chunk;
       const body = Math.max(0, seen.length - trailerBytes);

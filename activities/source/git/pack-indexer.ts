@@ -1,10 +1,10 @@
 // Makes the index of a pack that was received: the id of every object, found out from its content. What does not resolve
 // is damaged, so whatever an index names can be read.
-import { createHash, hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import { crc32, createInflate, inflateSync } from 'node:zlib';
-import { type IndexedEntry, maxHeadBytes, type PackIndex, parseEntryHead } from './pack-format.ts';
-import { createPackReader, inflateOptions, MissingBaseError, type OpenPack, type PackReader } from './pack-reader.ts';
+import { type GitObject, type IndexedEntry, maxHeadBytes, type PackIndex, parseEntryHead } from './pack-format.ts';
+import { createPackReader, inflateOptions, MissingBaseError, type OpenPack } from './pack-reader.ts';
 
 const packHeadBytes = 12;
 const trailerBytes = 20;
@@ -22,12 +22,14 @@ interface Scanned {
 }
 
 /**
- * The objects of a pack; `older` reads what deltas of a thin pack build on. Throws an `Error` for a pack that is damaged,
- * has a delta without its base, or fewer or more entries than its head says.
+ * The objects of a pack; `older` has what deltas of a thin pack build on. Throws an `Error` for a pack that is damaged, has
+ * a delta without its base, or fewer or more entries than its head says, and the signal's reason when that is aborted:
+ * a small pack can be made so that it takes hours.
  */
 export async function indexPack(
   file: Pick<OpenPack, 'name' | 'read' | 'sizeBytes'>,
-  older: Pick<PackReader, 'read'>,
+  older: readonly OpenPack[],
+  signal: AbortSignal,
 ): Promise<IndexedEntry[]> {
   const count = file.read(0, packHeadBytes).readUInt32BE(8);
   const entries: Scanned[] = [];
@@ -35,13 +37,14 @@ export async function indexPack(
   const window = createWindow(file);
   while (offset < file.sizeBytes - trailerBytes) {
     if (entries.length >= count) throw new Error(`the pack has more than the ${count} objects that it says`);
-    const entry = await scanEntry(file, window, offset);
+    const entry = await scanEntry(file, window, offset, signal);
     entries.push(entry);
     offset = entry.end;
     if (entries.length % entriesPerTurn === 0) await turn();
+    signal.throwIfAborted();
   }
   if (entries.length !== count) throw new Error(`the pack has ${entries.length} objects, it says ${count}`);
-  await resolveDeltas(file, entries, older);
+  await resolveDeltas(file, entries, older, signal);
   return entries.map(({ oid = '', offset: at, crc }) => ({ oid, offset: at, crc }));
 }
 
@@ -49,24 +52,25 @@ export async function indexPack(
 async function resolveDeltas(
   file: Pick<OpenPack, 'name' | 'read' | 'sizeBytes'>,
   entries: Scanned[],
-  older: Pick<PackReader, 'read'>,
+  older: readonly OpenPack[],
+  signal: AbortSignal,
 ): Promise<void> {
   const places = new Map(entries.map((entry) => [entry.offset, entry]));
   const offsets = new Map(entries.flatMap(({ oid, offset }) => (oid === undefined ? [] : [[oid, offset]])));
   const index: PackIndex = { offsetOf: (oid) => offsets.get(oid), entryAt: (offset) => places.get(offset) };
   const pack: OpenPack = { ...file, index, close: () => undefined };
-  const resolving: PackReader = createPackReader(
-    () => [pack],
-    async (oid) => (await older.read(oid)) ?? (await resolving.read(oid)),
-  );
+  const packs = [...older, pack];
+  const resolving = createPackReader(() => packs);
   let open = entries.filter(({ oid }) => oid === undefined);
+  let tried = 0;
   while (open.length > 0) {
     const left: Scanned[] = [];
     let missing: MissingBaseError | undefined;
     for (const entry of open) {
+      if (++tried % entriesPerTurn === 0) await turn();
+      signal.throwIfAborted();
       try {
-        const { type, content } = await resolving.readAt(pack, entry.offset);
-        entry.oid = hash('sha1', Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]));
+        entry.oid = idOf(await resolving.readAt({ pack, offset: entry.offset }));
         offsets.set(entry.oid, entry.offset);
       } catch (error) {
         if (!(error instanceof MissingBaseError)) throw error;
@@ -77,6 +81,11 @@ async function resolveDeltas(
     if (missing && left.length === open.length) throw missing;
     open = left;
   }
+}
+
+/** The id of an object. */
+function idOf({ type, content }: GitObject): string {
+  return createHash('sha1').update(`${type} ${content.length}\0`).update(content).digest('hex');
 }
 
 type Window = ReturnType<typeof createWindow>;
@@ -97,9 +106,14 @@ function createWindow(file: Pick<OpenPack, 'read'>) {
   };
 }
 
-async function scanEntry(file: Pick<OpenPack, 'read' | 'sizeBytes'>, window: Window, offset: number): Promise<Scanned> {
+async function scanEntry(
+  file: Pick<OpenPack, 'read' | 'sizeBytes'>,
+  window: Window,
+  offset: number,
+  signal: AbortSignal,
+): Promise<Scanned> {
   const head = parseEntryHead(window.from(offset, maxHeadBytes).subarray(0, maxHeadBytes));
-  if (head.sizeBytes > largeBytes) return await scanLargeEntry(file, offset);
+  if (head.sizeBytes > largeBytes) return await scanLargeEntry(file, offset, signal);
   // Deflate never makes more of it than a few bytes for each block.
   const bytes = window.from(offset, head.headBytes + head.sizeBytes + head.sizeBytes / 1000 + 1024);
   const compressed = bytes.subarray(head.headBytes);
@@ -110,15 +124,16 @@ async function scanEntry(file: Pick<OpenPack, 'read' | 'sizeBytes'>, window: Win
   if (buffer.length !== head.sizeBytes) throw new Error('an entry of the pack has another size than it says');
   const end = offset + head.headBytes + engine.bytesWritten;
   const whole = bytes.subarray(0, end - offset);
-  const oid =
-    head.type === 'delta'
-      ? undefined
-      : hash('sha1', Buffer.concat([Buffer.from(`${head.type} ${buffer.length}\0`), buffer]));
+  const oid = head.type === 'delta' ? undefined : idOf({ type: head.type, content: buffer });
   return { oid, offset, end, crc: crc32(whole) };
 }
 
 /** The same for a large entry, a piece at a time. */
-async function scanLargeEntry(file: Pick<OpenPack, 'read' | 'sizeBytes'>, offset: number): Promise<Scanned> {
+async function scanLargeEntry(
+  file: Pick<OpenPack, 'read' | 'sizeBytes'>,
+  offset: number,
+  signal: AbortSignal,
+): Promise<Scanned> {
   const head = parseEntryHead(file.read(offset, maxHeadBytes));
   const sha1 = createHash('sha1').update(`${head.type} ${head.sizeBytes}\0`);
   const inflating = createInflate({ chunkSize: 256 * 1024 });
@@ -145,6 +160,7 @@ async function scanLargeEntry(file: Pick<OpenPack, 'read' | 'sizeBytes'>, offset
       inflating.once('close', done);
       inflating.write(chunk, done);
     });
+    signal.throwIfAborted();
   }
   if (!isOver) inflating.end();
   await consumed;

@@ -1,5 +1,5 @@
-// Reads objects by id from the packs of a kept store. Native inflate, one read for each entry, deltas resolved over all
-// packs; contents are bounded before they are unpacked.
+// Reads objects by id from the packs of a kept store. Native inflate, deltas resolved over all packs; contents are bounded
+// before they are unpacked.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -32,17 +32,30 @@ export interface PackReader {
   /** An object of the oldest pack that has it; undefined when none has. */
   read(oid: string): Promise<GitObject | undefined>;
   /** The object of an entry. */
-  readAt(pack: OpenPack, offset: number): Promise<GitObject>;
+  readAt(place: EntryAddress): Promise<GitObject>;
+}
+
+/** Where an entry begins. */
+export interface EntryAddress {
+  pack: OpenPack;
+  offset: number;
 }
 
 /** No file of a repository that is applied to a cluster comes near this. */
 export const maxObjectBytes = 256 * 1024 * 1024;
 /** Bases of deltas that are kept, as the next delta often has the same. */
 const baseCacheBytes = 32 * 1024 * 1024;
+const maxBaseBytes = 2 * 1024 * 1024;
+/** The object that was read last is kept up to here, as packs have each delta behind its base. */
+const maxLastBytes = 32 * 1024 * 1024;
 /** Larger contents are inflated beside the event loop. */
 const largeBytes = 256 * 1024;
-/** Everything else gets its turn after so many reads, as small ones never wait for anything. */
-const readsPerTurn = 64;
+/** Everything else gets its turn after so many bytes, as small contents never wait for anything. */
+const bytesPerTurn = 4 * 1024 * 1024;
+/** What reading an entry takes, whatever its size. */
+const bytesPerEntry = 64 * 1024;
+/** Git itself makes no longer chains than 4,095 in a pack. */
+const maxChainLength = 10_000;
 const trailerBytes = 20;
 
 const inflateBeside = promisify<Uint8Array, object, Buffer>(inflate);
@@ -64,45 +77,82 @@ export function openPack(name: string, file: string, index: PackIndex): OpenPack
 
 /**
  * Reads over packs, oldest first. Reading throws an `Error` for what is damaged, and fails with GitOperationFailed for an
- * object that is larger than {@link maxObjectBytes}. `readBase` finds the base of a delta by its id, by default in these packs.
+ * object that is larger than {@link maxObjectBytes}.
  */
-export function createPackReader(
-  packs: () => readonly OpenPack[],
-  readBase?: (oid: string) => Promise<GitObject | undefined>,
-): PackReader {
+export function createPackReader(packs: () => readonly OpenPack[]): PackReader {
   const bases = createByteCache(baseCacheBytes);
-  let reads = 0;
+  let last: (EntryAddress & { object: GitObject }) | undefined;
+  let bytesSinceTurn = 0;
 
-  async function read(oid: string): Promise<GitObject | undefined> {
+  function find(oid: string): EntryAddress | undefined {
     for (const pack of packs()) {
       const offset = pack.index.offsetOf(oid);
-      if (offset !== undefined) return await readAt(pack, offset);
+      if (offset !== undefined) return { pack, offset };
     }
     return undefined;
   }
 
-  async function readAt(pack: OpenPack, offset: number): Promise<GitObject> {
-    if (++reads % readsPerTurn === 0) await turn();
-    const { head, content } = await readEntry(pack, offset);
-    if (head.type !== 'delta') return { type: head.type, content };
-    refuseLarge(resultBytesOfDelta(content));
-    const base = await baseOf(pack, offset, head);
-    return { type: base.type, content: applyDelta(base.content, content) };
+  async function read(oid: string): Promise<GitObject | undefined> {
+    const place = find(oid);
+    return place && (await readAt(place));
   }
 
-  async function baseOf(pack: OpenPack, offset: number, { baseOid, baseDistance = 0 }: EntryHead): Promise<GitObject> {
+  /** Goes down to an object that is whole, then up again: no more than one delta and its base are in memory. */
+  async function readAt(place: EntryAddress): Promise<GitObject> {
+    const deltas: EntryAddress[] = [];
+    let object: GitObject | undefined;
+    for (let at = place; !object; ) {
+      const head = headOf(at);
+      if (head.type === 'delta') {
+        if (deltas.push(at) > maxChainLength) throw new Error(`a delta builds on more than ${maxChainLength} others`);
+        at = baseOf(at, head);
+        object = known(at);
+      } else {
+        object = { type: head.type, content: await contentOf(at) };
+        if (deltas.length > 0) remember(at, object);
+      }
+    }
+    for (let at = deltas.pop(); at; at = deltas.pop()) {
+      const delta = await contentOf(at);
+      refuseLarge(resultBytesOfDelta(delta));
+      object = { type: object.type, content: applyDelta(object.content, delta) };
+      bytesSinceTurn += object.content.length;
+      if (deltas.length > 0) remember(at, object);
+    }
+    last = object.content.length > maxLastBytes ? undefined : { ...place, object };
+    return object;
+  }
+
+  function baseOf({ pack, offset }: EntryAddress, { baseOid, baseDistance = 0 }: EntryHead): EntryAddress {
     if (baseOid !== undefined) {
-      const base = await (readBase ?? read)(baseOid);
+      const base = find(baseOid);
       if (base) return base;
       throw new MissingBaseError(baseOid);
     }
     const at = offset - baseDistance;
     if (at <= 0 || baseDistance === 0) throw new Error('a delta has a base outside of the pack');
-    const known = bases.get(`${pack.name} ${at}`);
-    if (known) return typed(known);
-    const base = await readAt(pack, at);
-    bases.set(`${pack.name} ${at}`, Buffer.concat([Buffer.from([typeNames.indexOf(base.type)]), base.content]));
-    return base;
+    return { pack, offset: at };
+  }
+
+  async function contentOf(at: EntryAddress): Promise<Buffer> {
+    if (bytesSinceTurn > bytesPerTurn) {
+      bytesSinceTurn = 0;
+      await turn();
+    }
+    const content = await readContent(at);
+    bytesSinceTurn += bytesPerEntry + content.length;
+    return content;
+  }
+
+  function known({ pack, offset }: EntryAddress): GitObject | undefined {
+    if (last?.offset === offset && last.pack === pack) return last.object;
+    const kept = bases.get(`${pack.name} ${offset}`);
+    return kept && typed(kept);
+  }
+
+  function remember({ pack, offset }: EntryAddress, { type, content }: GitObject): void {
+    if (content.length > maxBaseBytes) return;
+    bases.set(`${pack.name} ${offset}`, Buffer.concat([Buffer.from([typeNames.indexOf(type)]), content]));
   }
 
   return { read, readAt };
@@ -123,11 +173,17 @@ export class MissingBaseError extends Error {
   }
 }
 
+/** The head of an entry. */
+function headOf({ pack, offset }: EntryAddress): EntryHead {
+  return parseEntryHead(pack.read(offset, maxHeadBytes));
+}
+
 /** Reads an entry and inflates it. */
-async function readEntry(pack: OpenPack, offset: number): Promise<{ head: EntryHead; content: Buffer }> {
+async function readContent({ pack, offset }: EntryAddress): Promise<Buffer> {
   const place = pack.index.entryAt(offset);
   const end = place?.end ?? pack.sizeBytes - trailerBytes;
   if (!place || end <= offset) throw new Error(`the pack has no entry at ${offset}`);
+  refuseLarge(end - offset);
   const bytes = pack.read(offset, end - offset);
   if (crc32(bytes) !== place.crc) throw new Error('an entry of the pack is not what it was');
   const head = parseEntryHead(bytes.subarray(0, maxHeadBytes));
@@ -139,7 +195,7 @@ async function readEntry(pack: OpenPack, offset: number): Promise<{ head: EntryH
   if (content.length !== head.sizeBytes) {
     throw new Error(`an entry of the pack has ${content.length} bytes, it says ${head.sizeBytes}`);
   }
-  return { head, content };
+  return content;
 }
 
 /** Makes room for exactly what an entry says it has, so that one that has more is an error and not a larger buffer. */

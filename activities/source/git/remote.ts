@@ -3,6 +3,7 @@ import type { GitRepositorySpec } from '../../../k8s/api/git-repository.ts';
 import { parseDuration } from '../../../k8s/duration.ts';
 import type { NamespacedName } from '../../../k8s/object.ts';
 import { failure } from '../../errors.ts';
+import type { CloudLogins } from '../cloud/cloud-logins.ts';
 import { proxySecret, type SecretData, tlsFromSecret } from '../http/tls-secret.ts';
 import {
   basic,
@@ -17,6 +18,8 @@ import type { GitRemote } from './repositories.ts';
 export interface RemoteDeps {
   readSecret(namespace: string, name: string): Promise<SecretData>;
   tokens: GitHubTokens;
+  /** Logins of the providers `aws` and `azure`. */
+  logins: Pick<CloudLogins, 'git'>;
 }
 
 /** The address is known at once; the Secrets are read when the remote is asked for, and so anew for each operation. */
@@ -41,6 +44,7 @@ export function remoteOf(
 
   async function credentialsOf(proxy: GitCredentials['proxy']): Promise<GitCredentials> {
     const isSsh = url.startsWith('ssh:');
+    if (spec.provider === 'aws' || spec.provider === 'azure') return await cloudCredentials(spec.provider, proxy);
     if (!spec.secretRef) {
       if (spec.provider === 'github') {
         throw misfit('spec.provider "github" needs a Secret with the keys of a GitHub App in spec.secretRef');
@@ -74,6 +78,22 @@ export function remoteOf(
     const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const token = await deps.tokens.tokenOf(app, { origin, tls, proxy, signal: limited });
     return { origin, tls, authorization: basic(gitHubUser, token), onRefused: () => deps.tokens.forget(app) };
+  }
+
+  /** Of a Secret, only whom to trust is taken: the login is that of the cloud. */
+  async function cloudCredentials(
+    provider: 'aws' | 'azure',
+    proxy: GitCredentials['proxy'],
+  ): Promise<GitCredentials> {
+    const origin = `spec.provider "${provider}"`;
+    const identity = { namespace, serviceAccountName: spec.serviceAccountName };
+    const authorization = await deps.logins.git(provider, url, identity, { proxy }, signal);
+    if (!spec.secretRef) return { origin, authorization };
+    const { secretName, data } = await secretOf(spec.secretRef);
+    if (!data) {
+      throw failure('AuthenticationFailed', `Secret "${secretName}" named by spec.secretRef does not exist`);
+    }
+    return { origin, authorization, tls: tlsFromSecret(`Secret "${secretName}"`, data) };
   }
 
   return {

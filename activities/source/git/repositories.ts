@@ -128,7 +128,7 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
         if (head && store.state.isShallow) request.shallows = [head];
         if (isShallow) request.depth = 1;
         try {
-          await store.addPack(fetchPack(transport, server, request, signal), maxRepositoryBytes);
+          await store.addPack(fetchPack(transport, server, request, signal), maxRepositoryBytes, signal);
           await store.keep(commit, isShallow);
         } catch (error) {
           // Some servers give out only what a ref points to: then the commit is in the history of one of them.
@@ -160,7 +160,8 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
     const [head] = wants;
     if (head === undefined) throw new Error(plan.ref ? `ref "${plan.ref}" was not found` : 'there is no branch');
     await store.drop();
-    await store.addPack(fetchPack(transport, server, { wants, haves: [], shallows: [] }, signal), maxRepositoryBytes);
+    const history = fetchPack(transport, server, { wants, haves: [], shallows: [] }, signal);
+    await store.addPack(history, maxRepositoryBytes, signal);
     await store.keep(head, false);
   }
 

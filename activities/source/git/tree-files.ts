@@ -5,7 +5,7 @@ import { failure } from '../../errors.ts';
 import type { ByteCache } from './byte-cache.ts';
 import type { ObjectStore, TreeEntry } from './object-store.ts';
 import type { MountedTrees } from './submodule-trees.ts';
-import { compileIgnoreRules, ignoreFileName } from '../ignore.ts';
+import { withoutIgnored } from '../ignore.ts';
 import { mergeFiles } from './include-artifacts.ts';
 
 /** What goes into the artifact. */
@@ -31,12 +31,11 @@ interface TreeFile {
 
 const defaultMaxFiles = 100_000;
 const maxPathLength = 4096;
-const maxIgnoreFileBytes = 1024 * 1024;
 
 /**
  * The files of a tree that go into the artifact. Symbolic links, and submodules that were not fetched, are left out
  * (contract 1.0). Trees that the cache holds are not read again. Fails with GitOperationFailed for a sparse directory that is not in the
- * tree, SourceIgnoreError for an ignore file that is too large, ArchiveOperationFailed for too many files.
+ * tree, SourceIgnoreError for ignore files that are too large, ArchiveOperationFailed for too many files or too long paths.
  */
 export async function filesOfTree(
   objects: ObjectStore,
@@ -53,18 +52,18 @@ export async function filesOfTree(
   };
   for (const directory of wanted) await requireDirectory({ reader, oid: tree }, directory, mounted);
   const files: TreeFile[] = [];
-  let directoryCount = 0;
+  let entryCount = 0;
 
   async function walk({ reader, oid }: Place, prefix: string): Promise<void> {
-    // A tree in which the same tree stands again and again has more directories than anybody could go through.
-    if (++directoryCount > maxFiles || prefix.length > maxPathLength) throw tooManyFiles(maxFiles);
     for (const entry of await reader.tree(oid)) {
       const path = prefix + entry.name;
       const inside = entry.type === 'tree' ? { reader, oid: entry.oid } : entry.type === 'commit' && mounted(path);
-      if (inside) {
-        if (isWanted(`${path}/`, wanted)) await walk(inside, `${path}/`);
-      } else if (isRegular(entry) && isInside(path, wanted)) {
-        if (files.length >= maxFiles) throw tooManyFiles(maxFiles);
+      if (!(inside ? isWanted(`${path}/`, wanted) : isInside(path, wanted))) continue;
+      // Links as well: a tree in which the same tree stands again and again has more of them than anybody could go through.
+      if (++entryCount > maxFiles) throw tooManyFiles(maxFiles);
+      if (path.length > maxPathLength) throw tooDeep(path);
+      if (inside) await walk(inside, `${path}/`);
+      else if (isRegular(entry)) {
         files.push({ reader, path, oid: entry.oid, isExecutable: entry.mode.endsWith('755') });
       }
     }
@@ -81,23 +80,16 @@ export async function filesOfTree(
   );
   const all = mergeFiles(own, selection.included ?? []);
   if (all.length > maxFiles) throw tooManyFiles(maxFiles);
-
-  const ignoreFiles = [];
-  for (const file of all) {
-    if (file.path !== ignoreFileName && !file.path.endsWith(`/${ignoreFileName}`)) continue;
-    const content = await file.content();
-    if (content.byteLength > maxIgnoreFileBytes) {
-      throw failure('SourceIgnoreError', `"${file.path}" has more than the ${maxIgnoreFileBytes} bytes allowed`);
-    }
-    const directory = file.path.slice(0, -ignoreFileName.length).replace(/\/$/, '');
-    ignoreFiles.push({ directory, text: Buffer.from(content).toString('utf8') });
-  }
-  const rules = compileIgnoreRules(ignoreFiles, selection.ignore);
-  return all.filter((file) => !rules.isIgnored(file.path));
+  return await withoutIgnored(all, selection.ignore);
 }
 
 function tooManyFiles(maxFiles: number): Error {
   return failure('ArchiveOperationFailed', `the commit has more than the ${maxFiles} files and directories allowed`);
+}
+
+function tooDeep(path: string): Error {
+  const shown = path.slice(0, 200);
+  return failure('ArchiveOperationFailed', `the commit has a path of more than ${maxPathLength} characters: "${shown}…"`);
 }
 
 function isRegular(entry: TreeEntry): boolean {

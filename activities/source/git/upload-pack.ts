@@ -29,6 +29,8 @@ export interface FetchPackRequest {
 const agent = 'agent=continuo';
 /** Refs are ~100 bytes each: a listing beyond this is not one that we can use. */
 const maxListingBytes = 128 * 1024 * 1024;
+/** Each takes some hundred bytes of memory. */
+const maxListedRefs = 500_000;
 
 /** Asks the server for its capabilities (protocol 1: and its refs). Throws for what is no smart Git server. */
 export async function discover(transport: GitTransport, signal: AbortSignal): Promise<Advertisement> {
@@ -169,7 +171,9 @@ function clean(text: string): string {
 
 async function* limited(packets: AsyncIterable<Packet>): AsyncGenerator<Packet> {
   let sizeBytes = 0;
+  let count = 0;
   for await (const packet of packets) {
+    if (++count > maxListedRefs) throw new Error(`the server lists more than ${maxListedRefs} refs`);
     sizeBytes += packet.type === 'data' ? packet.data.length : 4;
     if (sizeBytes > maxListingBytes) throw new Error(`the server lists more than ${maxListingBytes} bytes of refs`);
     yield packet;

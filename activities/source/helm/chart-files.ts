@@ -70,6 +70,12 @@ function problemOf(path: string, sizeBytes: number, count: number): string | und
   return count >= maxFiles ? `it has more than the ${maxFiles} files allowed` : undefined;
 }
 
+/** Throws an `Error` when a chart, with all the charts in it, has more than a package may unpack to. */
+export function checkUnpacked(sizeBytes: number, fileCount = 0): void {
+  if (sizeBytes > maxUnpackedBytes) throw new Error(`it unpacks to more than the ${mebibytes(maxUnpackedBytes)} allowed`);
+  if (fileCount > maxFiles) throw new Error(`it has more than the ${maxFiles} files allowed`);
+}
+
 export function withoutByteOrderMark(content: Buffer): Buffer {
   return content[0] === 0xef && content[1] === 0xbb && content[2] === 0xbf ? content.subarray(3) : content;
 }

@@ -2,8 +2,7 @@
 import type { HelmRepository } from '../../../k8s/api/helm-repository.ts';
 import type { Artifact } from '../../artifact/artifact.ts';
 import { failure, messageOf } from '../../errors.ts';
-import type { SecretData } from '../http/tls-secret.ts';
-import { registryAccessOf } from '../oci/registry-access.ts';
+import { type RegistryAccessDeps, registryAccessOf } from '../oci/registry-access.ts';
 import type { ChartRemote } from './chart-remote.ts';
 import type { ChartIndex } from './chart-index.ts';
 import type { IndexCache } from './index-cache.ts';
@@ -14,31 +13,29 @@ import { createOciRemote } from './oci-remote.ts';
 import { openRepositoryAccess, type RepositoryAccess } from './repository-access.ts';
 import { normalizeRepositoryUrl } from './repository-url.ts';
 
-export interface ChartRepositoriesDeps {
+export interface ChartRepositoriesDeps extends RegistryAccessDeps {
   indexes: IndexCache;
-  readSecret(namespace: string, name: string): Promise<SecretData>;
-  readPullSecrets(namespace: string, serviceAccount: string): Promise<string[] | undefined>;
   /** All that there are in a namespace. */
   helmRepositories(namespace: string): HelmRepository[];
 }
 
 export interface ChartRepositories {
   /** The repository that a HelmRepository describes; one of type `default` by the index in its artifact. */
-  of(repository: HelmRepository): Promise<ChartRemote>;
+  of(repository: HelmRepository, signal: AbortSignal): Promise<ChartRemote>;
   /** The repository at an address: as a HelmRepository of the namespace describes it, or without credentials. */
-  at(url: string, namespace: string): Promise<ChartRemote>;
+  at(url: string, namespace: string, signal: AbortSignal): Promise<ChartRemote>;
 }
 
 export function createChartRepositories(deps: ChartRepositoriesDeps): ChartRepositories {
-  async function open(repository: HelmRepository): Promise<ChartRemote> {
+  async function open(repository: HelmRepository, signal: AbortSignal): Promise<ChartRemote> {
     const { spec, metadata, status } = repository;
     const namespace = metadata.namespace ?? '';
-    if (spec.url.startsWith('oci://')) return createOciRemote(await registryAccessOf(spec, namespace, deps));
+    if (spec.url.startsWith('oci://')) return createOciRemote(await registryAccessOf(spec, namespace, deps, signal));
     const access = await openRepositoryAccess(deps.readSecret, namespace, spec);
     const { artifact } = status ?? {};
-    if (artifact) return createIndexedRemote(access, (signal) => stored(artifact, metadata.name, signal));
+    if (artifact) return createIndexedRemote(access, (within) => stored(artifact, metadata.name, within));
     let index: Promise<ChartIndex> | undefined;
-    return createIndexedRemote(access, async (signal) => await (index ??= downloaded(access, signal)));
+    return createIndexedRemote(access, async (within) => await (index ??= downloaded(access, within)));
   }
 
   async function stored(artifact: Artifact, name: string, signal: AbortSignal): Promise<ChartIndex> {
@@ -53,10 +50,10 @@ export function createChartRepositories(deps: ChartRepositoriesDeps): ChartRepos
 
   return {
     of: open,
-    async at(url, namespace) {
+    async at(url, namespace, signal) {
       const wanted = normalizeRepositoryUrl(url);
       const known = deps.helmRepositories(namespace).find(({ spec }) => isAt(spec.url, wanted));
-      return await open(known ?? anonymous(url, namespace));
+      return await open(known ?? anonymous(url, namespace), signal);
     },
   };
 }

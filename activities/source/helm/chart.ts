@@ -1,7 +1,7 @@
 // A chart in memory: from its files, and to the files of its package, as `helm package` arranges them.
 import type { ArchiveFile } from '../../artifact/artifact.ts';
 import { messageOf } from '../../errors.ts';
-import { type ChartFiles, readChartArchive } from './chart-files.ts';
+import { type ChartFiles, checkUnpacked, readChartArchive } from './chart-files.ts';
 import {
   type ChartDependency,
   type ChartMetadata,
@@ -23,8 +23,18 @@ export interface Chart {
 /** Deeper nesting than a sane chart has. */
 const maxDepth = 10;
 
+/** What the packages in a chart unpack to, all together: a small one could hold thousands of bombs. */
+interface Unpacked {
+  sizeBytes: number;
+}
+
 /** Puts a chart together. Throws an `Error` that says what is wrong with which chart. */
-export async function readChart(files: ChartFiles, yaml: HelmYaml, depth = 0): Promise<Chart> {
+export async function readChart(
+  files: ChartFiles,
+  yaml: HelmYaml,
+  depth = 0,
+  unpacked: Unpacked = { sizeBytes: 0 },
+): Promise<Chart> {
   if (depth > maxDepth) throw new Error(`its dependencies are nested more than ${maxDepth} deep`);
   const text = textOf(files, 'Chart.yaml');
   if (text === undefined) throw new Error('it has no Chart.yaml');
@@ -50,21 +60,29 @@ export async function readChart(files: ChartFiles, yaml: HelmYaml, depth = 0): P
   return {
     metadata,
     files: own,
-    dependencies: await readSubcharts(below, yaml, depth + 1),
+    dependencies: await readSubcharts(below, yaml, depth + 1, unpacked),
     ...(lock === undefined ? {} : { locked: readDependencies(yaml.read(lock)['dependencies']) }),
   };
 }
 
-async function readSubcharts(below: Map<string, ChartFiles>, yaml: HelmYaml, depth: number): Promise<Chart[]> {
+async function readSubcharts(
+  below: Map<string, ChartFiles>,
+  yaml: HelmYaml,
+  depth: number,
+  unpacked: Unpacked,
+): Promise<Chart[]> {
   const charts: Chart[] = [];
   for (const [name, files] of below) {
     if (/^[_.]/.test(name)) continue;
     try {
       if (name.endsWith('.tgz')) {
-        charts.push(await readChart(await readChartArchive(files.get('') ?? new Uint8Array()), yaml, depth));
+        const inner = await readChartArchive(files.get('') ?? new Uint8Array());
+        for (const content of inner.values()) unpacked.sizeBytes += content.byteLength;
+        checkUnpacked(unpacked.sizeBytes);
+        charts.push(await readChart(inner, yaml, depth, unpacked));
       } else {
         files.delete(''); // a file beside the charts, which Helm refuses as well
-        charts.push(await readChart(files, yaml, depth));
+        charts.push(await readChart(files, yaml, depth, unpacked));
       }
     } catch (error) {
       throw new Error(`"charts/${name.slice(0, 100)}": ${messageOf(error)}`, { cause: error });

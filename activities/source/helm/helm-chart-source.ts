@@ -70,7 +70,7 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
     const metadata = versionMetadataOf(object, origin.artifact?.revision);
     const hasValuesFiles = (spec.valuesFiles ?? []).length > 0;
     if (spec.sourceRef.kind === 'HelmRepository') {
-      const remote = await repositories.of(origin.source as HelmRepository);
+      const remote = await repositories.of(origin.source as HelmRepository, signal);
       const found = await remote.find(spec.chart, spec.version, signal);
       const { name } = found;
       return { name, version: patched(found.version, metadata), isPackaged: hasValuesFiles, valuesFiles: [], found };
@@ -135,7 +135,7 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
       const { namespace } = refOf(object);
       const remotes = new Map<string, Promise<ChartRemote>>();
       const remote = (url: string): Promise<ChartRemote> => {
-        const opened = remotes.get(url) ?? repositories.at(url, namespace);
+        const opened = remotes.get(url) ?? repositories.at(url, namespace, signal);
         remotes.set(url, opened);
         return opened;
       };
@@ -162,14 +162,14 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
       const fetched: FetchedRevision = { revision: version, isUnchanged: false };
       if (!object.spec.verify) return fetched;
       if (!found) return fetched; // refused by the API server: files have no signatures
-      const remote = await repositories.of(origin.source as HelmRepository);
+      const remote = await repositories.of(origin.source as HelmRepository, signal);
       return { ...fetched, needsVerification: true, found: { digest: await remote.digestOf(found, signal) } };
     },
 
     async verify(object, fetched, signal) {
       const { spec } = object;
       const origin = await originOf(object);
-      const remote = await repositories.of(origin.source as HelmRepository);
+      const remote = await repositories.of(origin.source as HelmRepository, signal);
       if (!spec.verify) return { message: '', isIgnored: true }; // taken out of the spec meanwhile
       const chart = pinned(await remote.find(spec.chart, spec.version, signal), fetched);
       const check = { verify: spec.verify, namespace: refOf(object).namespace, readSecret: deps.readSecret };
@@ -194,7 +194,7 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
       let local: LocalChart;
       let source: UnpackedArtifact | undefined;
       if (built.found) {
-        const remote: ChartRemote = await repositories.of(origin.source as HelmRepository);
+        const remote: ChartRemote = await repositories.of(origin.source as HelmRepository, signal);
         local = await pulled(await remote.pull(pinned(built.found, fetched), signal), built.found, yaml);
       } else {
         source = await unpack(origin.artifact, signal);

@@ -4,6 +4,7 @@ import { join, posix } from 'node:path';
 import type { UnpackedArtifact } from '../../artifact/artifact.ts';
 import {
   type ChartFiles,
+  checkUnpacked,
   maxChartBytes,
   maxChartFileBytes,
   readChartArchive,
@@ -36,10 +37,13 @@ export async function readLocalChart(source: UnpackedArtifact, path: string): Pr
   if (below.length === 0) return undefined;
   const rules = below.includes('.helmignore') ? await readText(source, `${prefix}.helmignore`) : '';
   const files: ChartFiles = new Map();
+  let sizeBytes = 0;
   for (const file of withoutIgnored(below, compileHelmIgnore(rules)).sort()) {
     const isPackage = /^charts\/[^/]+\.tgz$/.test(file);
     const content = await readWithin(source, prefix + file, isPackage ? maxChartBytes : maxChartFileBytes);
     files.set(file, withoutByteOrderMark(content));
+    sizeBytes += content.byteLength;
+    checkUnpacked(sizeBytes, files.size);
   }
   return { files };
 }

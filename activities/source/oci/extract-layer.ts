@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import type { ArchiveFile } from '../../artifact/artifact.ts';
 import { extractTarball, type ExtractLimits } from '../../artifact/extract.ts';
 import { failure, messageOf } from '../../errors.ts';
-import { compileIgnoreRules, type IgnoreFile, ignoreFileName } from '../ignore.ts';
+import { withoutIgnored } from '../ignore.ts';
 
 export interface ExtractLayerOptions {
   /** Where working directories are made; those of dead processes are removed from it. */
@@ -25,7 +25,6 @@ export interface ExtractedLayer {
   sizeBytes: number;
 }
 
-const maxIgnoreFileBytes = 1024 * 1024;
 const workPrefix = 'layer-';
 /** A working directory this old belongs to a process that died: a stage ends within the hour. */
 const abandonedAfterMs = 2 * 3_600_000;
@@ -88,23 +87,10 @@ async function selectFiles(
   ignore: string | undefined,
   signal: AbortSignal,
 ): Promise<ExtractedLayer> {
-  const ignoreFiles: IgnoreFile[] = [];
+  const all: ArchiveFile[] = [];
   for (const path of paths) {
-    if (path !== ignoreFileName && !path.endsWith(`/${ignoreFileName}`)) continue;
-    if ((await stat(join(root, path))).size > maxIgnoreFileBytes) {
-      throw failure('SourceIgnoreError', `"${path}" has more than the ${maxIgnoreFileBytes} bytes allowed`);
-    }
-    const directory = path.slice(0, -ignoreFileName.length).replace(/\/$/, '');
-    ignoreFiles.push({ directory, text: await readFile(join(root, path), 'utf8') });
-  }
-  const rules = compileIgnoreRules(ignoreFiles, ignore);
-  const files: ArchiveFile[] = [];
-  let sizeBytes = 0;
-  for (const path of paths) {
-    if (rules.isIgnored(path)) continue;
     const info = await stat(join(root, path));
-    sizeBytes += info.size;
-    files.push({
+    all.push({
       path,
       isExecutable: (info.mode & 0o100) !== 0,
       sizeBytes: info.size,
@@ -114,7 +100,8 @@ async function selectFiles(
       },
     });
   }
-  return { files, sizeBytes };
+  const files = await withoutIgnored(all, ignore);
+  return { files, sizeBytes: files.reduce((sum, file) => sum + (file.sizeBytes ?? 0), 0) };
 }
 
 async function removeAbandoned(directory: string): Promise<void> {

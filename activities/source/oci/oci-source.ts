@@ -37,7 +37,7 @@ export function createOciSource(deps: OciSourceDeps): SourceDriver<OCIRepository
   return {
     fetch: (object, signal) =>
       bounded(object, signal, async (within) => {
-        const access = await registryAccessOf(object.spec, namespaceOf(object), deps);
+        const access = await registryAccessOf(object.spec, namespaceOf(object), deps, within);
         const { tag, digest } = await resolve(access, object.spec, within);
         const revision = tag === undefined ? digest : `${tag}@${digest}`;
         const isUnchanged = isShapedAlike(object) && isVerified(object) && (await isStored(store, object, revision));
@@ -49,7 +49,7 @@ export function createOciSource(deps: OciSourceDeps): SourceDriver<OCIRepository
         const { verify } = object.spec;
         if (!verify) return { message: '', isIgnored: true }; // taken out of the spec meanwhile
         const namespace = namespaceOf(object);
-        const { client, repository } = await registryAccessOf(object.spec, namespace, deps);
+        const { client, repository } = await registryAccessOf(object.spec, namespace, deps, within);
         const digest = digestOf(fetched);
         const subject = `revision ${fetched.revision}`;
         const { readSecret } = deps;
@@ -68,7 +68,7 @@ export function createOciSource(deps: OciSourceDeps): SourceDriver<OCIRepository
     archive: (object, fetched, signal) =>
       bounded(object, signal, async (within) => {
         const { spec, status } = object;
-        const access = await registryAccessOf(spec, namespaceOf(object), deps);
+        const access = await registryAccessOf(spec, namespaceOf(object), deps, within);
         const { manifest } = await pullImage(access, digestOf(fetched), within);
         const { repository, client } = access;
         const layer = operated(`artifact "${nameOf(access)}@${digestOf(fetched)}"`, () =>
@@ -82,6 +82,7 @@ export function createOciSource(deps: OciSourceDeps): SourceDriver<OCIRepository
         const fileName = `${digestOf(fetched).split(':').at(-1)}.tar.gz`;
         const content = pulled(
           client.blob(repository, layer.digest, within, layer.size),
+          layer.size,
           `layer of "${nameOf(access)}"`,
         );
 
@@ -172,13 +173,24 @@ async function pullImage(access: RegistryAccess, digest: string, signal: AbortSi
   }
 }
 
-/** Turns what a download throws into a failure. */
-async function* pulled(content: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
+/** Turns what a download throws into a failure; one that is shorter than its manifest says is none either. */
+async function* pulled(
+  content: AsyncIterable<Uint8Array>,
+  expectedBytes: number,
+  what: string,
+): AsyncGenerator<Uint8Array> {
+  let sizeBytes = 0;
   try {
-    yield* content;
+    for await (const chunk of content) {
+      sizeBytes += chunk.byteLength;
+      yield chunk;
+    }
   } catch (error) {
     throw registryFailure(error, 'OCIArtifactPullFailed', `failed to pull ${what}`);
   }
+  if (sizeBytes === expectedBytes) return;
+  const message = `failed to pull ${what}: the manifest says that it has ${expectedBytes} bytes, it has ${sizeBytes}`;
+  throw failure('OCIArtifactPullFailed', message);
 }
 
 function operated<T>(subject: string, work: () => T): T {

@@ -1,5 +1,6 @@
 // From an object's spec to the registry that it names: address, credentials, TLS and proxy (contract 1.2; 1.3 of type oci).
 import { failure, messageOf } from '../../errors.ts';
+import type { CloudLogins } from '../cloud/cloud-logins.ts';
 import type { ConnectionSettings } from '../http/dispatcher.ts';
 import { certSecret, proxySecret, type SecretData, secretText } from '../http/tls-secret.ts';
 import { authsOfSecret, credentialsFor, type RegistryCredentials } from './docker-config.ts';
@@ -23,6 +24,8 @@ export interface RegistryAccessDeps {
   readSecret(namespace: string, name: string): Promise<SecretData>;
   /** The names of a service account's `imagePullSecrets`; undefined when it does not exist. */
   readPullSecrets(namespace: string, serviceAccount: string): Promise<string[] | undefined>;
+  /** Logins of `spec.provider`. */
+  logins: Pick<CloudLogins, 'registry'>;
 }
 
 export interface RegistryAccess extends OciRepositoryAddress {
@@ -30,17 +33,18 @@ export interface RegistryAccess extends OciRepositoryAddress {
 }
 
 /**
- * Opens the registry of a spec with what its Secrets hold now; asks the registry nothing yet. Fails with URLInvalid for an
- * address that cannot be one, with AuthenticationFailed when a Secret or the service account is missing or malformed, and
- * with FeatureGateDisabled for logins of a cloud provider.
+ * Opens the registry of a spec with what its Secrets hold now, or the login of its cloud gives; asks the registry nothing
+ * yet. Fails with URLInvalid for an address that cannot be one, with AuthenticationFailed when a Secret or the service
+ * account is missing or malformed or the cloud refuses the login, and with FeatureGateDisabled for an account that may not
+ * log in by itself.
  */
 export async function registryAccessOf(
   spec: RegistryAccessSpec,
   namespace: string,
   deps: RegistryAccessDeps,
+  signal: AbortSignal,
 ): Promise<RegistryAccess> {
   const address = addressOf(spec.url);
-  const login = await loginOf(spec, namespace, address, deps);
   const connection: ConnectionSettings = {};
   if (spec.certSecretRef) {
     const { name } = spec.certSecretRef;
@@ -51,6 +55,12 @@ export async function registryAccessOf(
     connection.proxy = proxySecret(`${namespace}/${name}`, await deps.readSecret(namespace, name));
   }
   const { host } = address;
+  let login = await loginBySecret(spec, namespace, address, deps);
+  const { provider = 'generic', serviceAccountName } = spec;
+  if (!login && provider !== 'generic') {
+    const identity = { namespace, serviceAccountName };
+    login = { credentials: await deps.logins.registry(provider, host, identity, connection, signal) };
+  }
   const client = createRegistryClient({ host, isInsecure: spec.insecure ?? false, connection, ...login });
   return { ...address, client };
 }
@@ -68,12 +78,13 @@ interface LoginSettings {
   loginAdvice?: string;
 }
 
-async function loginOf(
-  { secretRef, serviceAccountName, provider = 'generic' }: RegistryAccessSpec,
+/** The login of a Secret that the spec or its service account names; undefined when neither names one. */
+async function loginBySecret(
+  { secretRef, serviceAccountName }: RegistryAccessSpec,
   namespace: string,
   address: OciRepositoryAddress,
   deps: RegistryAccessDeps,
-): Promise<LoginSettings> {
+): Promise<LoginSettings | undefined> {
   const names: { name: string; field: string }[] = [];
   if (secretRef) names.push({ name: secretRef.name, field: 'spec.secretRef' });
   if (serviceAccountName) {
@@ -86,12 +97,7 @@ async function loginOf(
     const field = `imagePullSecrets of ServiceAccount "${namespace}/${serviceAccountName}"`;
     names.push(...pullSecrets.map((name) => ({ name, field })));
   }
-  if (names.length === 0 && provider !== 'generic') {
-    throw failure(
-      'FeatureGateDisabled',
-      `spec.provider "${provider}" logs in with the identity of a workload in the cloud, which this version of Continuo does not do: name a Secret of type "kubernetes.io/dockerconfigjson" in spec.secretRef`,
-    );
-  }
+  if (names.length === 0) return undefined;
   for (const { name, field } of names) {
     const origin = `Secret "${namespace}/${name}"`;
     const data = await deps.readSecret(namespace, name);
@@ -99,7 +105,6 @@ async function loginOf(
     const credentials = credentialsOfSecret(data, address, origin);
     if (credentials) return { credentials };
   }
-  if (names.length === 0) return {};
   const seen = names.map(({ name }) => `"${namespace}/${name}"`).join(', ');
   return { loginAdvice: `no entry of Secret ${seen} is for "${address.host}"` };
 }

@@ -102,6 +102,8 @@ const maxManifestBytes = 4 * 1024 * 1024;
 const maxAnnotationBytes = 64 * 1024;
 const maxPageBytes = 4 * 1024 * 1024;
 const maxPages = 1000;
+/** Of all pages of a list together: 200,000 tags of the longest name. */
+const maxListBytes = 32 * 1024 * 1024;
 const tagsPerPage = 1000;
 const maxTags = 200_000;
 const maxReferrers = 1000;
@@ -142,12 +144,18 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 
   async function* pages(repository: string, first: string, subject: string, signal: AbortSignal, headers = {}) {
     const seen = new Set<string>();
+    let sizeBytes = 0;
     for (let path: string | undefined = first; path !== undefined && !seen.has(path); ) {
       if (seen.size >= maxPages) throw new RegistryError('content', `${subject} has more than ${maxPages} pages`);
       seen.add(path);
       const request: RegistryRequest = { method: 'GET', path, headers, signal, ...read(repository) };
       const answer = await expect([200], subject, request);
-      yield parseJson(await readBody(answer, maxPageBytes, subject, signal), subject);
+      const body = await readBody(answer, maxPageBytes, subject, signal);
+      sizeBytes += body.byteLength;
+      if (sizeBytes > maxListBytes) {
+        throw new RegistryError('content', `${subject} has more than the ${maxListBytes} bytes allowed`);
+      }
+      yield parseJson(body, subject);
       path = nextPage(answer.headers['link'], answer.url);
     }
   }

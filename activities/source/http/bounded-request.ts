@@ -1,9 +1,21 @@
-// One HTTP request to a storage or to a token service: bounded, never redirected, refused in one way.
+// One HTTP request to a storage, a token service or another API: bounded, never redirected, refused in one way.
 import { type Dispatcher, request } from 'undici';
 import { parseS3Refusal } from '../../s3-listing.ts';
-import { StorageRefusal } from './bucket-storage.ts';
 
-export interface StorageCall {
+/** The server refused a request: its HTTP status, its own word for why, and what it says. */
+export class HttpRefusal extends Error {
+  override readonly name = 'HttpRefusal';
+  readonly status: number;
+  readonly code: string | undefined;
+
+  constructor(status: number, code: string | undefined, message: string | undefined) {
+    super(message ? message.slice(0, 300) : `the server answered with HTTP ${status}`);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export interface HttpCall {
   method?: 'GET' | 'POST' | 'PUT';
   headers?: Record<string, string>;
   body?: string;
@@ -12,10 +24,10 @@ export interface StorageCall {
 /** Largest answer that is read into memory. */
 const maxAnswerBytes = 32 * 1024 * 1024;
 
-/** The answer with a status below 300. Fails with {@link StorageRefusal}, or with the network's error. */
+/** The answer with a status below 300. Fails with {@link HttpRefusal}, or with the network's error. */
 export async function openRequest(
   url: string | URL,
-  { method = 'GET', headers, body }: StorageCall,
+  { method = 'GET', headers, body }: HttpCall,
   dispatcher: Dispatcher,
   signal: AbortSignal,
 ): Promise<Dispatcher.ResponseData> {
@@ -23,13 +35,13 @@ export async function openRequest(
   if (answer.statusCode < 300) return answer;
   const text = await textOfAnswer(answer).catch(() => '');
   const { code, message } = refusalIn(text);
-  throw new StorageRefusal(answer.statusCode, code ?? headerOf(answer, 'x-ms-error-code'), message);
+  throw new HttpRefusal(answer.statusCode, code ?? headerOf(answer, 'x-ms-error-code'), message);
 }
 
 /** The text of the answer. */
 export async function requestText(
   url: string | URL,
-  call: StorageCall,
+  call: HttpCall,
   dispatcher: Dispatcher,
   signal: AbortSignal,
 ): Promise<string> {
@@ -39,7 +51,7 @@ export async function requestText(
 /** The object that the answer is in JSON. Throws an `Error` for anything else. */
 export async function requestJson(
   url: string | URL,
-  call: StorageCall,
+  call: HttpCall,
   dispatcher: Dispatcher,
   signal: AbortSignal,
 ): Promise<Record<string, unknown>> {
@@ -49,7 +61,7 @@ export async function requestJson(
 }
 
 /** The values of a form, encoded. */
-export function formBody(fields: Record<string, string>): StorageCall {
+export function formBody(fields: Record<string, string>): HttpCall {
   return {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
@@ -73,17 +85,25 @@ async function textOfAnswer({ body }: Dispatcher.ResponseData): Promise<string> 
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Why a server refused, in the forms of S3 and Azure (XML), of Google's APIs and of OAuth (both JSON). */
+/** Why a server refused, in the forms of S3 and Azure (XML), of Google's APIs, OAuth, AWS and registries (JSON). */
 function refusalIn(text: string): { code?: string; message?: string } {
   const json = parseObject(text);
   if (!json) return parseS3Refusal(text);
-  const { error, error_description: description } = json;
-  if (typeof error === 'string') return { code: error, message: typeof description === 'string' ? description : error };
-  const { message, status } = (error ?? {}) as { message?: unknown; status?: unknown };
-  return {
-    ...(typeof status === 'string' ? { code: status } : {}),
-    ...(typeof message === 'string' ? { message } : {}),
-  };
+  const { error, error_description: description, __type: type } = json;
+  if (typeof error === 'string') return told(error, textOr(description, error));
+  if (typeof type === 'string') return told(type.replace(/^.*#/, ''), textOr(json['message'], json['Message']));
+  const [first] = Array.isArray(json['errors']) ? (json['errors'] as unknown[]) : [];
+  const { message, status, code } = (error ?? first ?? {}) as Record<string, unknown>;
+  return told(textOr(status, code), textOr(message, undefined));
+}
+
+function told(code: string | undefined, message: string | undefined): { code?: string; message?: string } {
+  return { ...(code ? { code } : {}), ...(message ? { message } : {}) };
+}
+
+function textOr(value: unknown, other: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  return typeof other === 'string' ? other : undefined;
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -1,16 +1,19 @@
-// Access tokens for Google Cloud Storage: of a service account's key, or of the worker's own account (contract 1.5).
+// Access tokens of Google Cloud: of a service account's key, of the worker's own account, or in exchange for a token of
+// somebody whom Google has been told to trust (workload identity federation).
 import { createPrivateKey, createSign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Dispatcher } from 'undici';
-import type { Environment } from './aws-credentials.ts';
-import { formBody, requestJson } from './storage-request.ts';
+import { messageOf } from '../../errors.ts';
+import { formBody, requestJson } from '../http/bounded-request.ts';
+import { type AccessToken, tokenIn } from './access-token.ts';
+import type { Environment } from './cloud-identity.ts';
+import { parseFederation, tokenOfFederation } from './gcp-federation.ts';
+import { readMetadata } from './gcp-metadata.ts';
 
-export interface AccessToken {
-  token: string;
-  expiresMs: number;
-}
+/** What a token is good for: reading buckets, or all that its owner may do. */
+export const readBuckets = 'https://www.googleapis.com/auth/devstorage.read_only';
+export const cloudPlatform = 'https://www.googleapis.com/auth/cloud-platform';
 
-const scope = 'https://www.googleapis.com/auth/devstorage.read_only';
 const defaultTokenUri = 'https://oauth2.googleapis.com/token';
 const lifeSeconds = 3600;
 
@@ -50,7 +53,7 @@ export function parseServiceAccount(json: string): ServiceAccountKey {
 }
 
 /** The signed assertion that is exchanged for a token. */
-export function signedAssertion(key: ServiceAccountKey, nowMs: number): string {
+export function signedAssertion(key: ServiceAccountKey, scope: string, nowMs: number): string {
   const issuedAt = Math.floor(nowMs / 1000);
   const parts = [
     { alg: 'RS256', typ: 'JWT', ...(key.keyId ? { kid: key.keyId } : {}) },
@@ -62,40 +65,43 @@ export function signedAssertion(key: ServiceAccountKey, nowMs: number): string {
 
 export async function tokenOfServiceAccount(
   key: ServiceAccountKey,
+  scope: string,
   dispatcher: Dispatcher,
   signal: AbortSignal,
 ): Promise<AccessToken> {
   const grant = {
     grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
-    assertion: signedAssertion(key, Date.now()),
+    assertion: signedAssertion(key, scope, Date.now()),
   };
   return tokenIn(await requestJson(key.tokenUri, formBody(grant), dispatcher, signal));
 }
 
-/** The token of the worker's own account: a key in GOOGLE_APPLICATION_CREDENTIALS, or the metadata server's. */
+/**
+ * The token of the worker's own account: a key or a federation (`external_account`) in the file that
+ * GOOGLE_APPLICATION_CREDENTIALS names, or the metadata server's. `dispatcher` is for token services; the metadata server
+ * is asked directly. Fails with an `Error` when there is none.
+ */
 export async function ambientGcpToken(
   env: Environment,
   dispatcher: Dispatcher,
   signal: AbortSignal,
 ): Promise<AccessToken> {
   const file = env['GOOGLE_APPLICATION_CREDENTIALS'];
-  if (file) return await tokenOfServiceAccount(parseServiceAccount(await readFile(file, 'utf8')), dispatcher, signal);
-  const host = env['GCE_METADATA_HOST'] ?? 'metadata.google.internal';
-  const url = `http://${host}/computeMetadata/v1/instance/service-accounts/default/token`;
-  const soon = AbortSignal.any([signal, AbortSignal.timeout(3_000)]);
+  if (file) {
+    const json = await readFile(file, 'utf8');
+    try {
+      const federation = parseFederation(json);
+      if (federation) return await tokenOfFederation(federation, cloudPlatform, dispatcher, signal);
+      return await tokenOfServiceAccount(parseServiceAccount(json), cloudPlatform, dispatcher, signal);
+    } catch (error) {
+      throw new Error(`GOOGLE_APPLICATION_CREDENTIALS: ${messageOf(error)}`, { cause: error });
+    }
+  }
   try {
-    return tokenIn(await requestJson(url, { headers: { 'metadata-flavor': 'Google' } }, dispatcher, soon));
+    return tokenIn(JSON.parse(await readMetadata(env, 'instance/service-accounts/default/token', signal)));
   } catch (error) {
     throw new Error('the worker has no Google credentials of its own, and no metadata server could be asked for', {
       cause: error,
     });
   }
-}
-
-/** The answer of an OAuth token service. */
-export function tokenIn(json: Record<string, unknown>): AccessToken {
-  const { access_token: token, expires_in: seconds } = json;
-  if (typeof token !== 'string' || token === '') throw new Error('the token service answered without a token');
-  const life = Number(seconds);
-  return { token, expiresMs: Date.now() + (Number.isFinite(life) ? life : 300) * 1000 };
 }

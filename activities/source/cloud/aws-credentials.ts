@@ -1,16 +1,18 @@
-// Credentials for S3: from a Secret, from a token service (spec.sts), or the worker's own (contract 1.5).
+// Credentials of AWS: the worker's own, those of a service account's role, or those that a storage's own token service
+// gives (contract 1.5, spec.sts).
 import { readFile } from 'node:fs/promises';
 import type { Dispatcher } from 'undici';
 import type { S3Credentials } from '../../s3-client.ts';
 import { childOf, parseXml, textOf, type XmlElement } from '../../xml.ts';
-import { formBody, requestJson, requestText } from './storage-request.ts';
+import { formBody, requestJson, requestText } from '../http/bounded-request.ts';
+import { dispatcherFor } from '../http/dispatcher.ts';
+import { awsEndpoint } from './aws-service.ts';
+import { annotationOf, type CloudAccount, type Environment } from './cloud-identity.ts';
 
 /** Credentials that end. */
 export interface TemporaryCredentials extends S3Credentials {
   expiresMs?: number;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 const apiVersion = '2011-06-15';
 
@@ -30,20 +32,26 @@ export async function credentialsFromLdap(
   return credentialsInXml(await requestText(endpoint, call, dispatcher, signal));
 }
 
-export interface AmbientAws {
+/** How AWS is asked. */
+export interface AwsAccess {
   env: Environment;
+  /** Of the token service. @default AWS_REGION, and then 'us-east-1' */
   region: string | undefined;
   /** @default that of AWS in the region */
-  stsEndpoint?: string;
+  stsEndpoint?: string | undefined;
+  /** For the token service; metadata servers are asked directly. */
   dispatcher: Dispatcher;
 }
+
+/** Metadata servers are near, or not there at all. */
+const metadataTimeoutMs = 3_000;
 
 /**
  * The worker's own credentials: environment, web identity (EKS), container (EKS pod identity, ECS), instance (EC2). Fails
  * with an `Error` when there are none.
  */
-export async function ambientAwsCredentials(aws: AmbientAws, signal: AbortSignal): Promise<TemporaryCredentials> {
-  const { env, dispatcher } = aws;
+export async function ambientAwsCredentials(aws: AwsAccess, signal: AbortSignal): Promise<TemporaryCredentials> {
+  const { env } = aws;
   const accessKeyId = env['AWS_ACCESS_KEY_ID'];
   const secretAccessKey = env['AWS_SECRET_ACCESS_KEY'];
   if (accessKeyId && secretAccessKey) {
@@ -52,51 +60,81 @@ export async function ambientAwsCredentials(aws: AmbientAws, signal: AbortSignal
   }
   const roleArn = env['AWS_ROLE_ARN'];
   const tokenFile = env['AWS_WEB_IDENTITY_TOKEN_FILE'];
-  if (roleArn && tokenFile) return await credentialsFromWebIdentity(aws, roleArn, tokenFile, signal);
+  if (roleArn && tokenFile) {
+    const token = (await readFile(tokenFile, 'utf8')).trim();
+    const sessionName = env['AWS_ROLE_SESSION_NAME'] ?? 'continuo';
+    return await assumeRole(aws, { roleArn, sessionName, token }, signal);
+  }
+  const soon = AbortSignal.any([signal, AbortSignal.timeout(metadataTimeoutMs)]);
   const relative = env['AWS_CONTAINER_CREDENTIALS_RELATIVE_URI'];
   const container = relative ? `http://169.254.170.2${relative}` : env['AWS_CONTAINER_CREDENTIALS_FULL_URI'];
-  if (container) {
-    const file = env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
-    const token = file ? (await readFile(file, 'utf8')).trim() : env['AWS_CONTAINER_AUTHORIZATION_TOKEN'];
-    const headers: Record<string, string> = token ? { authorization: token } : {};
-    return credentialsInJson(await requestJson(container, { headers }, dispatcher, signal));
-  }
+  if (container) return await credentialsOfContainer(env, container, soon);
   if (env['AWS_EC2_METADATA_DISABLED'] === 'true') throw new Error('the worker has no AWS credentials of its own');
-  return await credentialsOfInstance(aws, AbortSignal.any([signal, AbortSignal.timeout(3_000)]));
+  return await credentialsOfInstance(env, soon);
 }
 
-async function credentialsFromWebIdentity(
-  { env, region, stsEndpoint, dispatcher }: AmbientAws,
-  roleArn: string,
-  tokenFile: string,
+const roleAnnotation = 'eks.amazonaws.com/role-arn';
+const rolePattern = /^arn:aws[a-z-]*:iam::[0-9]{1,30}:role\/.{1,200}$/;
+const maxSessionNameCharacters = 64;
+
+/** The role that a service account names by annotation. Fails with AuthenticationFailed. */
+export function roleOf(account: CloudAccount): string {
+  return annotationOf(account, roleAnnotation, rolePattern, 'arn:aws:iam::<account>:role/<name>');
+}
+
+/** The credentials of the role that a service account may take (IRSA, for the account of an object). */
+export async function awsCredentialsOfAccount(
+  account: CloudAccount,
+  aws: AwsAccess,
+  signal: AbortSignal,
+): Promise<TemporaryCredentials> {
+  const roleArn = roleOf(account);
+  const token = await account.token('sts.amazonaws.com', signal);
+  const { namespace, name } = account;
+  const sessionName = `${name}.${namespace}.${regionOf(aws)}.fluxcd.io`.slice(0, maxSessionNameCharacters);
+  return await assumeRole(aws, { roleArn, sessionName, token }, signal);
+}
+
+function regionOf({ region, env }: AwsAccess): string {
+  return region || env['AWS_REGION'] || 'us-east-1';
+}
+
+async function assumeRole(
+  aws: AwsAccess,
+  { roleArn, sessionName, token }: { roleArn: string; sessionName: string; token: string },
   signal: AbortSignal,
 ): Promise<TemporaryCredentials> {
   const call = formBody({
     Action: 'AssumeRoleWithWebIdentity',
     Version: apiVersion,
     RoleArn: roleArn,
-    RoleSessionName: env['AWS_ROLE_SESSION_NAME'] ?? 'continuo',
-    WebIdentityToken: (await readFile(tokenFile, 'utf8')).trim(),
+    RoleSessionName: sessionName,
+    WebIdentityToken: token,
   });
-  const home = region || env['AWS_REGION'] || 'us-east-1';
-  return credentialsInXml(
-    await requestText(stsEndpoint ?? `https://sts.${home}.amazonaws.com`, call, dispatcher, signal),
-  );
+  const region = regionOf(aws);
+  const endpoint = aws.stsEndpoint ?? awsEndpoint('STS', `sts.${region}`, region, aws.env);
+  return credentialsInXml(await requestText(endpoint, call, aws.dispatcher, signal));
 }
 
-async function credentialsOfInstance(
-  { env, dispatcher }: AmbientAws,
+async function credentialsOfContainer(
+  env: Environment,
+  address: string,
   signal: AbortSignal,
 ): Promise<TemporaryCredentials> {
-  const base = `${env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? 'http://169.254.169.254'}/latest`.replace(
-    '//latest',
-    '/latest',
-  );
+  const file = env['AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'];
+  const token = file ? (await readFile(file, 'utf8')).trim() : env['AWS_CONTAINER_AUTHORIZATION_TOKEN'];
+  const headers: Record<string, string> = token ? { authorization: token } : {};
+  return credentialsInJson(await requestJson(address, { headers }, dispatcherFor({}), signal));
+}
+
+async function credentialsOfInstance(env: Environment, signal: AbortSignal): Promise<TemporaryCredentials> {
+  const base = (env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] ?? 'http://169.254.169.254').replace(/\/+$/, '');
+  const dispatcher = dispatcherFor({});
   try {
     const ttl = { 'x-aws-ec2-metadata-token-ttl-seconds': '300' };
-    const token = await requestText(`${base}/api/token`, { method: 'PUT', headers: ttl }, dispatcher, signal);
+    const token = await requestText(`${base}/latest/api/token`, { method: 'PUT', headers: ttl }, dispatcher, signal);
     const headers = { 'x-aws-ec2-metadata-token': token };
-    const roles = `${base}/meta-data/iam/security-credentials/`;
+    const roles = `${base}/latest/meta-data/iam/security-credentials/`;
     const [role = ''] = (await requestText(roles, { headers }, dispatcher, signal)).trim().split('\n');
     return credentialsInJson(await requestJson(roles + encodeURIComponent(role), { headers }, dispatcher, signal));
   } catch (error) {
