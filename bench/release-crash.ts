@@ -88,9 +88,10 @@ export async function crashReleases(bench: ReleaseBench, options: CrashOptions):
   /** Takes a new release through all steps; once all victims are dead, only to its end. */
   const live = async (name: string, chart: ChartName, onStep: (step: Step, look: Look) => void): Promise<void> => {
     for (const step of steps) {
-      if (isOver && step.spec) continue;
+      const isEarly = isOver;
+      if (isEarly && step.spec) continue;
       await perform(releases, name, chart, step);
-      if (!isOver) onStep(step, await lookAt(bench, releases, name));
+      if (!isEarly) onStep(step, await persistently(() => lookAt(bench, releases, name)));
     }
   };
 
@@ -168,13 +169,24 @@ export async function crashReleases(bench: ReleaseBench, options: CrashOptions):
   return { ...figures, seconds: round((performance.now() - startedAt) / 1000) };
 }
 
+/** Asks until the API server is back. */
+async function persistently<T>(ask: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + stepTimeoutMs; ; await sleep(500)) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
+
 async function perform(releases: Releases, name: string, chart: ChartName, { what, spec }: Step): Promise<void> {
   if (!spec) {
-    await releases.remove(name);
+    await persistently(() => releases.remove(name));
     await until(`${name} is gone`, () => releases.seen(name) === undefined, stepTimeoutMs);
     return;
   }
-  const { metadata } = await releases.apply(name, chart, spec);
+  const { metadata } = await persistently(() => releases.apply(name, chart, spec));
   const isOver = (): boolean => releases.isSettled(name, metadata.generation);
   await until(`${name} is done: ${what}`, isOver, stepTimeoutMs).catch((error: unknown) => {
     throw new Error(`${String(error)}: ${JSON.stringify(releases.seen(name)?.status?.conditions)}`);

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { helmProcesses } from './helm-processes.ts';
 import { round } from './measure.ts';
 import type { ChartName, ChartValues } from './release-charts.ts';
-import { openReleases, type ReleaseBench, type Releases, until } from './releases.ts';
+import { openReleases, type ReleaseBench, until } from './releases.ts';
 
 interface Wait {
   what: string;

@@ -52,6 +52,10 @@ export interface Releases {
   history(name: string): Promise<HelmRevision[]>;
 }
 
+interface ArtifactStatus {
+  artifact?: { revision: string };
+}
+
 const run = promisify(execFile);
 
 /** Makes the namespace, the repository with the charts, and its GitRepository. */
@@ -86,8 +90,8 @@ export async function openReleases({ client, caches, platform }: ReleaseBench, n
       const request = { metadata: { annotations: { 'reconcile.fluxcd.io/requestedAt': new Date().toISOString() } } };
       await client.patch(refOf(sourceObject(namespace, repository.url)), request, { type: 'merge' });
       const isThere = (): boolean => {
-        const { status } = chartObjects.get(namespace, `${namespace}-${name}`) ?? {};
-        return (status as { artifact?: { revision: string } } | undefined)?.artifact?.revision === version;
+        const seen = chartObjects.get(namespace, `${namespace}-${name}`)?.status as ArtifactStatus | undefined;
+        return seen?.artifact?.revision === version;
       };
       await until(`chart ${version} of ${name} is there`, isThere, 60_000, 2);
       return performance.now();

@@ -10,6 +10,7 @@ import { subjectOf } from '../k8s/object.ts';
 import { addBuildFlags, type BuildFlags, kustomizationOf } from './build-flags.ts';
 import { changeLinesOf } from './change-lines.ts';
 import { withCluster } from './connect.ts';
+import { collect } from './create-flags.ts';
 import { CommandError, exitCodeOf, exitCodes, usageError } from './exit.ts';
 import { type FieldChange, fieldChanges } from './field-changes.ts';
 import { addClusterFlags, addOutputFlag, type ClusterFlags, type OutputFormat } from './flags.ts';
@@ -50,10 +51,6 @@ export function register(program: Command): void {
     )
     .action(runDiff);
   addOutputFlag(addClusterFlags(addBuildFlags(command), diffExitCodesHelp), ['json', 'yaml']);
-}
-
-function collect(value: string, previous: string[]): string[] {
-  return [...previous, value];
 }
 
 async function runDiff(words: string[], flags: DiffFlags): Promise<void> {

@@ -220,7 +220,7 @@ async function packageChart(helm: string, chart: string, to: string, signal: Abo
   } catch (error) {
     signal.throwIfAborted();
     const { stderr = '' } = error as { stderr?: string };
-    throw usageError(`--path "${chart}" holds no chart: ${stderr.trim() || messageOf(error)}`);
+    throw usageError(`--path "${chart}" holds no chart: ${stderr.trim().replace(/^Error: /, '') || messageOf(error)}`);
   }
   const name = (await readdir(to)).find((file) => file.endsWith('.tgz')) ?? '';
   return join(to, name);

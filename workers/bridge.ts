@@ -44,7 +44,7 @@ import {
   isRelabelled,
   wakeOf,
 } from './events-to-wakes.ts';
-import { watchIntervals } from './interval-watch.ts';
+import { type Applier, watchIntervals } from './interval-watch.ts';
 import type { Log } from './log.ts';
 import { type ReferenceProgress, type ReferenceWatch, watchReferences } from './reference-watch.ts';
 import type { Signaller } from './signaller.ts';
@@ -61,7 +61,7 @@ export interface BridgeDependencies {
   dependencies: DependencyWatch;
   isBuilt(object: Kustomization, digest: string): Promise<boolean>;
   /** True when memory proves that a reconcile would do nothing. */
-  isSettled(object: Kustomization): Promise<boolean>;
+  isSettled(object: Applier): Promise<boolean>;
   /** False when what an object made is not (or not provably) there as it was left. */
   isAsLeft(object: KubeObject): Promise<boolean>;
   log: Log;
@@ -128,8 +128,8 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
     else if (wake) signaller.wake(refOf(event.object), { ...wake, resourceVersion });
     wakeDependants(event);
     if (hasNewArtifact(event)) void consumers.wake(event.object);
-    const isNews = event.object.kind === 'HelmChart' && (hasNewFailure(event) || hasCaughtUp(event));
-    if (isNews) wakeReleases(event.object);
+    const isNews = hasNewFailure(event) || (hasCaughtUp(event) && !hasNewArtifact(event));
+    if (event.object.kind === 'HelmChart' && isNews) wakeReleases(event.object);
     if (event.object.kind === 'Kustomization') consumers.onReport(event.object);
     if (event.type === 'DELETED' && event.object.kind === 'ExternalArtifact') wakeGenerator(event.object);
     if (event.type === 'DELETED' || !objects.isServed(event.object)) forget(event.object);
@@ -245,7 +245,7 @@ export function createBridge(deps: BridgeDependencies): BridgeActivities {
         isCaughtUp = true;
         subscriptions.push(
           watchIntervals({
-            kustomizations: () => objects.list('Kustomization').filter(objects.isServed) as Kustomization[],
+            appliers: () => dependantKinds.flatMap((kind) => objects.list(kind)).filter(objects.isServed) as Applier[],
             isSettled: (object) => deps.isSettled(object),
             wake: (object) => signaller.wake(refOf(object), { type: 'resync' }),
           }),

@@ -1,6 +1,7 @@
 // What the stages of a HelmRelease need, made from what the engine has.
-import { isDeepStrictEqual } from 'node:util';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import type { FluxObjects } from '../k8s/flux-objects.ts';
@@ -25,11 +26,15 @@ import { helmChartOf } from '../activities/helm/chart-template.ts';
 import { withGatedDefaults } from '../activities/helm/gated-defaults.ts';
 import { createReleaseActivities } from '../activities/helm/release-activities.ts';
 import type { DriftRequest } from '../activities/helm/release-context.ts';
+import type { PrepareReleaseInput } from '../activities/helm/release-types.ts';
+import { createReleaseMemory } from '../activities/helm/release-memory.ts';
 import { createHelm } from '../activities/helm/run-helm.ts';
 import { removeAbandonedDirectories } from '../activities/helm/run-helm-directory.ts';
-import type { ObjectWriter } from '../activities/status/status-activities.ts';
+import { createObjectActivities, type ObjectWriter } from '../activities/status/status-activities.ts';
 import type { WorkerConfig } from './config.ts';
+import { createSettledReleases } from './settled-releases.ts';
 import type { TargetClusters } from './target-clusters.ts';
+import { toldIfLong } from './told-if-long.ts';
 
 export interface HelmParts {
   kube: KubeClient;
@@ -53,6 +58,8 @@ export function composeHelm(parts: HelmParts) {
   const temporaryDirectory = join(config.CONTINUO_DATA_DIR, 'helm');
   void removeAbandonedDirectories(temporaryDirectory);
   const gateway = createApiGateway();
+  const releases = createReleaseMemory();
+  const { reportProgress } = createObjectActivities(writer);
   const gates = {
     useHelm3Defaults: config.CONTINUO_USE_HELM3_DEFAULTS,
     defaultToRetryOnFailure: config.CONTINUO_DEFAULT_TO_RETRY_ON_FAILURE,
@@ -68,7 +75,7 @@ export function composeHelm(parts: HelmParts) {
   const activities = createReleaseActivities({
     helmRelease,
     home: kube,
-    targetOf: (object) => targets.open(object),
+    targetOf: async (object) => ({ ...(await targets.open(object)), releases }),
     references,
     charts: createChartFiles({
       readTar,
@@ -77,7 +84,11 @@ export function composeHelm(parts: HelmParts) {
       download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore }, signal),
       isDigestTracked: !config.CONTINUO_DISABLE_CHART_DIGEST_TRACKING,
     }),
-    helm: createHelm({ binary: config.CONTINUO_HELM, temporaryDirectory }),
+    helm: createHelm({
+      binary: config.CONTINUO_HELM,
+      temporaryDirectory,
+      concurrency: config.CONTINUO_CONCURRENT_HELM ?? availableParallelism() + 1,
+    }),
     gateway,
     isDnsAllowed: config.CONTINUO_ALLOW_DNS_LOOKUPS,
     kustomize: (directory, signal) =>
@@ -102,11 +113,18 @@ export function composeHelm(parts: HelmParts) {
       await writer.writeStatus(object, { ...object.status, ...change });
     },
     learn: (object) => objects.learn(object),
-    tell: (object, reason, message) =>
-      events.record({ object, type: 'Normal', reason, message, component: helmManager }),
+    telling: (ref, message, work) =>
+      toldIfLong(() => reportProgress({ ref: { kind: 'HelmRelease', ...ref }, message }), work),
+    tell: (object, reason, message, type = 'Normal') =>
+      events.record({ object, type, reason, message, component: helmManager }),
   });
+  const settled = createSettledReleases({ helmRelease, references, locate: (object) => targets.locate(object) });
   return {
-    activities,
+    activities: {
+      ...activities,
+      prepareRelease: (input: PrepareReleaseInput) => settled.noting(input, activities.prepareRelease),
+    },
+    isSettled: settled.isSettled,
     helmRelease,
     isChartAsWanted: (object: HelmRelease) => isChartAsWanted(object, objects),
     close: () => gateway.close(),

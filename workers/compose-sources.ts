@@ -42,8 +42,7 @@ export function composeSources(parts: SourceParts): SourceActivities {
     logins: createCloudLogins({
       accounts: config.CONTINUO_OBJECT_LEVEL_WORKLOAD_IDENTITY
         ? {
-            readAnnotations: async (namespace, name) =>
-              annotationsOf(await readServiceAccount(kube, namespace, name)),
+            readAnnotations: async (namespace, name) => annotationsOf(await readServiceAccount(kube, namespace, name)),
             requestToken: (account, options) => kube.requestToken(account, options),
             defaultServiceAccount: config.CONTINUO_DEFAULT_SERVICE_ACCOUNT,
           }

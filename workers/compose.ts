@@ -55,6 +55,7 @@ import { createDependencyWatch, type DependencyWatch } from './dependency-watch.
 import { createDriftWatch, type DriftWatch } from './drift-watch.ts';
 import { boundedHealthWaits } from './health-waits.ts';
 import type { Log } from './log.ts';
+import type { Applier } from './interval-watch.ts';
 import { createReleaseDriftWatch, type ReleaseDriftWatch } from './release-drift-watch.ts';
 import { createLostArtifacts, type LostArtifacts } from './lost-artifacts.ts';
 import { startRetention } from './retention.ts';
@@ -86,7 +87,7 @@ export interface Engine {
   releaseDrift: ReleaseDriftWatch;
   dependencies: DependencyWatch;
   /** True when memory proves that a reconcile would do nothing. */
-  isSettled(object: Kustomization): Promise<boolean>;
+  isSettled(object: Applier): Promise<boolean>;
   /** False when an object's artifact, or what it applied, is not (or not provably) there as it was left. */
   isAsLeft(object: KubeObject): Promise<boolean>;
   /** True when an unpacked artifact is known to build what was built before. */
@@ -127,9 +128,10 @@ export async function compose(options: EngineOptions): Promise<Engine> {
     }),
     releaseDrift: createReleaseDriftWatch({ locate: parts.targets.locate, log }),
     dependencies: createDependencyWatch({ client: kube, atHome: parts.targets.atHome, log }),
-    async isSettled({ metadata: { namespace = '', name } }) {
-      const { isSettled } = await activities.observeKustomization({ ref: { namespace, name }, wakes: [] });
-      return isSettled;
+    async isSettled({ kind, metadata: { namespace = '', name } }) {
+      const { observeKustomization, observeHelmRelease } = activities;
+      const observe = kind === 'HelmRelease' ? observeHelmRelease : observeKustomization;
+      return (await observe({ ref: { namespace, name }, wakes: [] })).isSettled;
     },
     async isAsLeft(object) {
       if (object.kind === 'Kustomization') {
@@ -327,6 +329,7 @@ function composeActivities({ kube, config }: EngineOptions, parts: Parts, helm: 
       ...observing,
       references: parts.references,
       releaseExpressionError: ({ spec }) => healthExpressionError(spec.healthCheckExprs ?? []),
+      isReleaseSettled: helm.isSettled,
       isChartAsWanted: helm.isChartAsWanted,
     }),
     ...beating(helm.activities),

@@ -80,6 +80,9 @@ export const optionSchema = z.object({
       'Namespace of what the installation keeps in the cluster: the key that stored manifests are sealed with.',
     ),
   CONTINUO_CONCURRENT: count.default(20).describe('Stages that work (fetch, build, apply, prune) at the same time.'),
+  CONTINUO_CONCURRENT_HELM: count
+    .optional()
+    .describe('Helm processes that work at the same time; the default is one more than the machine has cores.'),
   CONTINUO_CONCURRENT_SSA: count.default(8).describe('Requests of one apply at the same time.'),
   CONTINUO_WORKFLOW_CACHE: count
     .default(400)
@@ -179,5 +182,7 @@ function isLabelSelector(selector: string): boolean {
 
 /** Names that are for the platform and the shell: its binaries, and the addresses that `.continuo/env` exports. */
 function isOfThePlatform(name: string): boolean {
-  return /^CONTINUO_(ETCD|KUBE_[A-Z_]+|KUBECTL|KWOK|TEMPORAL|FLUX|[A-Z]+_CONTROLLER|(GIT|UI|WORKER|TEST)_[A-Z_]+)$/.test(name);
+  return /^CONTINUO_(ETCD|KUBE_[A-Z_]+|KUBECTL|KWOK|TEMPORAL|FLUX|[A-Z]+_CONTROLLER|(GIT|UI|WORKER|TEST)_[A-Z_]+)$/.test(
+    name,
+  );
 }

@@ -4,11 +4,10 @@ import { activityInfo } from '@temporalio/activity';
 import { failure } from '../activities/errors.ts';
 import type { HealthActivities } from '../activities/health/health-activities.ts';
 import type { ReconciledKindName, ReconciledRef } from '../workflows/messages.ts';
+import { toldIfLong } from './told-if-long.ts';
 
 /** A wait in place holds a local slot, and most of those are for work. */
 const waitsInPlace = 4;
-/** A wait that is over sooner leaves no trace in the status. */
-const untoldMs = 1_000;
 
 /** The health activities, bounded where they run in place, and telling where they take long. */
 export function boundedHealthWaits(
@@ -35,18 +34,11 @@ export function boundedHealthWaits(
       if (activityInfo().isLocal) return await waitInPlace(input);
       const { kustomization, kind = 'Kustomization', revision } = input;
       const message = `Running health checks for revision ${revision}`;
-      let told: Promise<void> | undefined;
-      const timer = setTimeout(() => {
-        // The wait is what matters; a status that cannot be written now is written at its end.
-        const ref = { kind: kind as ReconciledKindName, namespace: kustomization.namespace, name: kustomization.name };
-        told = reportProgress({ ref, message }).catch(() => {});
-      }, untoldMs);
-      try {
-        return await health.waitForHealth(input);
-      } finally {
-        clearTimeout(timer);
-        await told; // or it would overwrite what the report says
-      }
+      const ref = { kind: kind as ReconciledKindName, namespace: kustomization.namespace, name: kustomization.name };
+      return await toldIfLong(
+        () => reportProgress({ ref, message }),
+        () => health.waitForHealth(input),
+      );
     },
   };
 }

@@ -15,7 +15,7 @@ function watching(objects: Kustomization[], unsettled: string[]) {
   const looks: string[] = [];
   const woken: string[] = [];
   const stop = watchIntervals({
-    kustomizations: () => objects,
+    appliers: () => objects,
     async isSettled({ metadata }) {
       looks.push(metadata.name);
       return !unsettled.includes(metadata.name);

@@ -1,14 +1,18 @@
-// The interval of what is in order: at every interval of a Ready Kustomization the bridge asks memory whether everything is
+// The interval of what is in order: at every interval of a Ready Kustomization or HelmRelease the bridge asks memory whether everything is
 // still as it should be, and wakes the workflow only when it is not, or when memory cannot tell (decision 0012).
+import type { HelmRelease } from '../k8s/api/helm-release.ts';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
 import { parseDuration } from '../k8s/duration.ts';
 import { withJitter } from '../workflows/decisions/timing.ts';
 
+/** What applies, and has an interval at which it is looked at. */
+export type Applier = Kustomization | HelmRelease;
+
 export interface IntervalWatchDependencies {
-  kustomizations(): Kustomization[];
+  appliers(): Applier[];
   /** True when memory proves that a reconcile would do nothing. */
-  isSettled(object: Kustomization): Promise<boolean>;
-  wake(object: Kustomization): void;
+  isSettled(object: Applier): Promise<boolean>;
+  wake(object: Applier): void;
 }
 
 const lookEveryMs = 1_000;
@@ -19,7 +23,7 @@ export function watchIntervals(deps: IntervalWatchDependencies): () => void {
   const due = new Map<string, { interval: string; atMs: number }>();
 
   const look = async (): Promise<void> => {
-    const objects = deps.kustomizations().filter(isInOrder);
+    const objects = deps.appliers().filter(isInOrder);
     const uids = new Set(objects.map(uidOf));
     for (const uid of due.keys()) if (!uids.has(uid)) due.delete(uid);
     for (const object of objects) {
@@ -55,11 +59,11 @@ export function watchIntervals(deps: IntervalWatchDependencies): () => void {
 }
 
 /** What failed, waits or is suspended has its own timer, or none. */
-function isInOrder({ metadata, spec, status }: Kustomization): boolean {
+function isInOrder({ metadata, spec, status }: Applier): boolean {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   return ready?.status === 'True' && !spec.suspend && metadata.deletionTimestamp === undefined;
 }
 
-function uidOf({ metadata }: Kustomization): string {
-  return metadata.uid ?? `${metadata.namespace}/${metadata.name}`;
+function uidOf({ kind, metadata }: Applier): string {
+  return metadata.uid ?? `${kind}/${metadata.namespace}/${metadata.name}`;
 }

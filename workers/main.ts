@@ -9,7 +9,7 @@ import { createArtifactApp } from '../activities/artifact/server.ts';
 import { installCrds } from '../k8s/install-crds.ts';
 import { createKubeClient } from '../k8s/kube-client.ts';
 import { clusterWorkflowId, type ReconciledRef } from '../workflows/messages.ts';
-import { mainTaskQueue, watchTaskQueue } from '../workflows/task-queues.ts';
+import { helmTaskQueue, mainTaskQueue, watchTaskQueue } from '../workflows/task-queues.ts';
 import { openArtifactStore } from './artifact-store.ts';
 import { createBridge } from './bridge.ts';
 import { compose } from './compose.ts';
@@ -64,20 +64,30 @@ async function main(): Promise<void> {
   isIntact = engine.lostArtifacts.isIntact;
 
   const common = { connection: native, namespace: config.TEMPORAL_NAMESPACE };
+  const stages = {
+    maxConcurrentActivityTaskExecutions: config.CONTINUO_CONCURRENT,
+    // A cancellation reaches a stage with its next heartbeat, and those are sent no oftener than this.
+    maxHeartbeatThrottleInterval: '1 s',
+  } as const;
   const workers = [
     await Worker.create({
       ...common,
+      ...stages,
       taskQueue: mainTaskQueue,
       shutdownGraceTime: shutdownGraceMs,
       workflowBundle: await bundle,
       activities: { ...engine.activities, ...engine.watchActivities },
       maxCachedWorkflows: config.CONTINUO_WORKFLOW_CACHE,
-      maxConcurrentActivityTaskExecutions: config.CONTINUO_CONCURRENT,
       // Few at a time: each is over in milliseconds then, and a burst waits its turn instead of all being slow together.
       maxConcurrentLocalActivityExecutions: localSlots,
       maxConcurrentWorkflowTaskExecutions: 100,
-      // A cancellation reaches a stage with its next heartbeat, and those are sent no oftener than this.
-      maxHeartbeatThrottleInterval: '1 s',
+    }),
+    await Worker.create({
+      ...common,
+      ...stages,
+      taskQueue: helmTaskQueue,
+      shutdownGraceTime: shutdownGraceMs,
+      activities: engine.activities,
     }),
     await Worker.create({
       ...common,

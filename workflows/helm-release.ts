@@ -54,13 +54,15 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
   /** Runs an action, awaits what it has rolled out, and reports it. */
   const act = async (
     pass: ReleasePass,
-    prepared: Pick<PreparedRelease, 'release' | 'attempt' | 'timeouts'>,
+    prepared: Pick<PreparedRelease, 'release' | 'attempt' | 'timeouts' | 'isProgressTold'>,
     { action, type }: Pick<Extract<ReleaseDecision, { do: 'run' }>, 'action' | 'type'>,
     toVersion?: number,
   ): Promise<{ result: ReleaseActionResult; resourceVersion?: string }> => {
     const { ref, observation: o } = pass;
-    const { release, attempt: wanted, timeouts } = prepared;
+    const { release, attempt: wanted, timeouts, isProgressTold } = prepared;
     const isRemediation = type === 'remediate';
+    const limit = timeouts?.[action] ? ` with timeout of ${timeouts[action]}` : '';
+    const progress = `Running '${action}' action${limit}`;
     const toDo: ReleaseActionInput = {
       helmRelease: ref,
       generation: o.generation,
@@ -69,11 +71,12 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       attempt: wanted,
       ...(isRemediation ? { isRemediation } : {}),
       ...(toVersion === undefined ? {} : { toVersion }),
+      ...(isProgressTold ? { progress } : {}),
     };
     underWay = {};
     isTold = false;
-    const limit = timeouts?.[action] ? ` with timeout of ${timeouts[action]}` : '';
-    await enter(pass, `Running '${action}' action${limit}`)();
+    const tell = enter(pass, progress);
+    if (!isProgressTold) await tell();
     const { chart, configDigest } = wanted;
     const values = configDigest.replace(/^sha256:/, '').slice(0, 12);
     const summary = `${release.namespace}/${release.name} ${chart.name}@${chart.version} values ${values}`;
@@ -220,8 +223,16 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       await quick.settleRelease({ helmRelease: pass.ref, message, result });
     },
 
-    finalize: async (ref) => {
-      await runStage('finalizeRelease', ref.name, { helmRelease: ref });
+    finalize: async (ref, { generation }) => {
+      try {
+        await runStage('finalizeRelease', ref.name, { helmRelease: ref });
+      } catch (error) {
+        if (!isCancellation(error)) {
+          const failed = stageFailureOf(error);
+          await quick.reportReleaseFailure({ ref, generation, startedAtMs: Date.now(), failed });
+        }
+        throw error;
+      }
       await quick.removeFinalizer({ ref });
     },
   };

@@ -6,7 +6,7 @@ import { obstacleFailure } from './decisions/obstacle.ts';
 import { backoffMs } from './decisions/timing.ts';
 import { reconcileLoop } from './reconcile-loop.ts';
 import type { ObjectInput, Pass } from './reconciled-kind.ts';
-import { quick, runStage } from './stages.ts';
+import { quick, runStage, shortStage } from './stages.ts';
 
 export async function source(input: ObjectInput): Promise<void> {
   await reconcileLoop<SourceObservation>(
@@ -20,7 +20,9 @@ export async function source(input: ObjectInput): Promise<void> {
         const subject = { source: ref, generation: o.generation };
 
         pass.phase(`Listing ${o.url}`);
-        const fetched = await runStage('fetchRevision', o.url, subject);
+        const fetched = o.isNear
+          ? await shortStage('fetchRevision', subject, untold)
+          : await runStage('fetchRevision', o.url, subject);
         if (fetched.isUnchanged) return await quick.reportSource({ ...reportOf(pass), fetched });
 
         if (fetched.needsVerification) pass.phase(`Verifying ${fetched.revision}`);
@@ -29,7 +31,10 @@ export async function source(input: ObjectInput): Promise<void> {
           : undefined;
 
         pass.phase(`Archiving ${fetched.revision}`);
-        const archived = await runStage('archiveRevision', fetched.revision, { ...subject, ...fetched });
+        const toArchive = { ...subject, ...fetched };
+        const archived = o.isNear
+          ? await shortStage('archiveRevision', toArchive, untold)
+          : await runStage('archiveRevision', fetched.revision, toArchive);
         return await quick.reportSource({ ...reportOf(pass), fetched, verified, archived });
       },
 
@@ -53,6 +58,9 @@ export async function source(input: ObjectInput): Promise<void> {
     input,
   );
 }
+
+/** The phase says it already. */
+async function untold(): Promise<void> {}
 
 /** What every report says of the pass it ends. */
 function reportOf(pass: Pass<SourceObservation>) {

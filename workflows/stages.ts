@@ -22,7 +22,7 @@ import type { HelmReleaseReportActivities } from '../activities/status/report-he
 import type { KustomizationReportActivities } from '../activities/status/report-kustomization.ts';
 import type { SourceReportActivities } from '../activities/status/report-source.ts';
 import type { ObjectActivities } from '../activities/status/status-activities.ts';
-import { watchTaskQueue } from './task-queues.ts';
+import { helmTaskQueue, watchTaskQueue } from './task-queues.ts';
 
 type QuickActivities = ObserveActivities &
   ObserveReleaseActivities &
@@ -87,13 +87,26 @@ const shortWatching = proxyLocalActivities<HealthActivities>({
   retry: { maximumAttempts: 1 },
 });
 
-/** Stages that a person wants to see or that may fail for long. Cancelling waits until the stage has really stopped. */
-const stages = proxyActivities<Stages>({
+const seen = {
   startToCloseTimeout: '1 h',
   heartbeatTimeout: '10 s',
   cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
   retry: transient,
-});
+} as const;
+
+/** Stages that a person wants to see or that may fail for long. Cancelling waits until the stage has really stopped. */
+const stages = proxyActivities<Stages>(seen);
+
+/** Those that run helm. */
+const helmStages = proxyActivities<Stages>({ ...seen, taskQueue: helmTaskQueue });
+const runsHelm: readonly StageName[] = [
+  'installRelease',
+  'upgradeRelease',
+  'testRelease',
+  'rollbackRelease',
+  'uninstallRelease',
+  'finalizeRelease',
+];
 
 /** Waiting for health: nothing is left behind when it is abandoned, so a superseding run need not wait for its end. */
 const watching = proxyActivities<HealthActivities>({
@@ -115,7 +128,7 @@ export async function runStage<N extends StageName>(
   summary: string,
   input: StageInput<N>,
 ): Promise<StageResult<N>> {
-  const stage = stages[name] as unknown as {
+  const stage = (runsHelm.includes(name) ? helmStages : stages)[name] as unknown as {
     executeWithOptions(options: { summary: string }, args: [StageInput<N>]): Promise<StageResult<N>>;
   };
   return await stage.executeWithOptions({ summary: summary.slice(0, 180) }, [input]);

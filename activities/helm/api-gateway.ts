@@ -28,6 +28,8 @@ export interface GatewaySession {
   storageNamespace: string;
   /** Name of this attempt, for {@link attemptAnnotation}. */
   attempt: string;
+  /** Called with each release Secret that the process has written, as the server answers it. */
+  onStored?(answer: Buffer): void;
 }
 
 /** The way that one process goes. */
@@ -157,7 +159,10 @@ async function passOn(session: Session, { request, path: asked, response, signal
   // One object is small; a list, a watch and a log have no end that is known.
   if (isReading && /\?|\/log$/.test(path)) return await stream(response, answered);
   const whole = await readWhole(answered);
-  if (sent && !isStorage && whole.status < 300) noteVersion(session.written, whole.body);
+  if (sent && whole.status < 300) {
+    if (isStorageWrite) session.onStored?.(whole.body);
+    else noteVersion(session.written, whole.body);
+  }
   sendWhole(response, whole);
 }
 

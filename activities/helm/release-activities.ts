@@ -4,7 +4,6 @@ import { isDeepStrictEqual } from 'node:util';
 import { Context } from '@temporalio/activity';
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
-import { ClusterError } from '../../k8s/remote-clusters.ts';
 import type { ReleaseFacts } from '../../workflows/decisions/release-state.ts';
 import { stateOf } from '../../workflows/decisions/release-state.ts';
 import { failure, messageOf } from '../errors.ts';
@@ -37,6 +36,7 @@ import { heldAttemptOf, rollbackVersionAsked } from './rollback-by-hand.ts';
 import { runAction } from './run-action.ts';
 import { hiddenTextsOf } from './hidden-texts.ts';
 import { matchesSnapshot, previousSnapshot, snapshotOf, withSnapshot } from './snapshot.ts';
+import { uninstallDeleted } from './uninstall-deleted.ts';
 import { composeValues } from './values.ts';
 
 export type ReleaseActivities = ReturnType<typeof createReleaseActivities>;
@@ -65,16 +65,16 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       const state = stateOf(known);
       if (state === 'Failed') {
         const facts = { ...known, rollbackTarget: await rollbackTargetOf(object, storage, signal) };
-        return { release, attempt, timeouts, facts };
+        return { ...common, facts };
       }
       const mode = object.spec.driftDetection?.mode;
       if (state !== 'InSync' || !stored || (mode !== 'enabled' && mode !== 'warn')) {
-        return { release, attempt, timeouts, facts: known };
+        return { ...common, facts: known };
       }
       const desired = await desiredObjects(stored, target);
       const drifted = await deps.drift.detect({ object, target, release, desired, signal });
       const facts = drifted.length > 0 ? { ...known, drift: { count: drifted.length, mode } } : known;
-      return { release, attempt, timeouts, facts, isDriftDetected: true, drifted: drifted.slice(0, maxLines) };
+      return { ...common, facts, isDriftDetected: true, drifted: drifted.slice(0, maxLines) };
     });
   }
 
@@ -110,6 +110,11 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     }
   }
 
+  async function actTelling(input: ReleaseActionInput): Promise<ReleaseActionResult> {
+    const { helmRelease, progress } = input;
+    return progress === undefined ? await act(input) : await deps.telling(helmRelease, progress, () => act(input));
+  }
+
   return {
     /** Applies the HelmChart of `spec.chart`, and deletes one that is wanted no more (contract 2.2, step 3). Fails with ReconcileError. */
     async reconcileChart({ helmRelease }: { helmRelease: NamespacedName }): Promise<ReconciledChart> {
@@ -136,11 +141,11 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       });
     },
 
-    installRelease: (input: ReleaseActionInput) => act(input),
-    upgradeRelease: (input: ReleaseActionInput) => act(input),
-    testRelease: (input: ReleaseActionInput) => act(input),
-    rollbackRelease: (input: ReleaseActionInput) => act(input),
-    uninstallRelease: (input: ReleaseActionInput) => act(input),
+    installRelease: actTelling,
+    upgradeRelease: actTelling,
+    testRelease: actTelling,
+    rollbackRelease: actTelling,
+    uninstallRelease: actTelling,
 
     /** A release that was left pending becomes a failed one (contract 2.2, "Locked"). */
     async unlockRelease(input: ReleaseActionInput): Promise<ReleaseActionResult> {
@@ -220,41 +225,11 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       const object = await deps.helmRelease(helmRelease);
       if (!object || object.spec.suspend) return { message: 'nothing was uninstalled: the object is suspended' };
       const { helmChart, storageNamespace } = object.status ?? {};
-      const message = storageNamespace ? await uninstall(object) : 'nothing was installed';
+      const message = storageNamespace ? await uninstallDeleted(deps, object) : 'nothing was installed';
       if (helmChart) await deleteChart(deps, object, helmChart);
       return { message };
     },
   };
-
-  async function uninstall(object: HelmRelease): Promise<string> {
-    const { namespace = '', name } = object.metadata;
-    const release = movedFrom(object) ?? namedReleaseOf(object);
-    const timer = setInterval(() => Context.current().heartbeat(), heartbeatMs);
-    try {
-      const target = await deps.targetOf(object);
-      try {
-        const wrong = await target.accountError();
-        if (wrong) return `nothing was uninstalled: ${wrong}`;
-        const records = await storageOf(target, release).list(release.name, signalOf(target));
-        if (records.length === 0) return 'no release is in the storage';
-        const generation = object.metadata.generation ?? 1;
-        const none = { failures: 0, installFailures: 0, upgradeFailures: 0 };
-        const attempt = { generation, chart: { name: '', version: '' }, configDigest: '', ...none };
-        const input = { helmRelease: { namespace, name }, generation, action: 'uninstall' as const, attempt };
-        const result = await runAction({ deps, object, target, release, input });
-        if (result.failure) throw failure('UninstallFailed', result.failure.message);
-        return `uninstalled release ${release.namespace}/${release.name}`;
-      } finally {
-        target.release();
-      }
-    } catch (error) {
-      // The object must not hang for ever on a cluster or an account that may never come back.
-      if (error instanceof ClusterError && !error.isAway) return `nothing was uninstalled: ${error.message}`;
-      throw activityFailure(error, 'UninstallFailed');
-    } finally {
-      clearInterval(timer);
-    }
-  }
 }
 
 const maxLines = 20;

@@ -10,6 +10,7 @@ import { failure, messageOf, type Reason } from '../errors.ts';
 import type { ApiGateway } from './api-gateway.ts';
 import type { ChartFiles } from './chart-file.ts';
 import { releaseNamesOf } from './names.ts';
+import type { ReleaseMemory } from './release-memory.ts';
 import { createReleaseStorage, type ReleaseStorage } from './release-storage.ts';
 import type { NamedRelease } from './release-types.ts';
 import type { Helm } from './run-helm.ts';
@@ -17,6 +18,8 @@ import type { Helm } from './run-helm.ts';
 /** The cluster that a release goes to, as the account that its spec names. */
 export interface ReleaseTarget {
   client: KubeClient;
+  /** Revisions of releases that are known already. */
+  releases: ReleaseMemory;
   /** Aborted as soon as the cluster is away. */
   lost?: AbortSignal;
   /** What is wrong with the account; undefined when it exists, or when that cannot be told. */
@@ -48,8 +51,10 @@ export interface ReleaseDependencies {
   patchStatus(object: HelmRelease, change: object): Promise<void>;
   /** Takes note of what a write returned. */
   learn(object: KubeObject): void;
+  /** Runs something; where it takes long, the status says meanwhile what. */
+  telling<T>(release: NamespacedName, message: string, work: () => Promise<T>): Promise<T>;
   /** Tells people what was done, as an event of the object. */
-  tell(object: HelmRelease, reason: string, message: string): void;
+  tell(object: HelmRelease, reason: string, message: string, type?: 'Normal' | 'Warning'): void;
 }
 
 export interface DriftRequest {
@@ -109,7 +114,8 @@ export function namedReleaseOf(object: HelmRelease): NamedRelease {
 }
 
 export function storageOf(target: ReleaseTarget, release: NamedRelease): ReleaseStorage {
-  return createReleaseStorage({ client: target.client, namespace: release.storageNamespace });
+  const { client, releases } = target;
+  return createReleaseStorage({ client, namespace: release.storageNamespace, memory: releases });
 }
 
 /** The name of this attempt; a retry after the death of a worker has the same. */

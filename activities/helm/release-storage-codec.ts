@@ -65,9 +65,9 @@ export interface ChartMetadata {
 
 const maxDecodedBytes = 64 * 1024 * 1024;
 
-/** Decodes the field `release` of a Secret. Throws an `Error` that says what is wrong and quotes nothing. */
-export function decodeRelease(data: string): StoredRelease {
-  const inner = Buffer.from(Buffer.from(data, 'base64').toString('latin1'), 'base64');
+/** Decodes the field `release` of a Secret, without the Secret's own base64. Throws an `Error` that quotes nothing of it. */
+export function decodeRelease(packed: Buffer): StoredRelease {
+  const inner = Buffer.from(packed.toString('latin1'), 'base64');
   const isZipped = inner[0] === 0x1f && inner[1] === 0x8b;
   let text: string;
   try {
@@ -86,9 +86,9 @@ export function decodeRelease(data: string): StoredRelease {
 }
 
 /** The inverse of {@link decodeRelease}. */
-export function encodeRelease(release: StoredRelease): string {
+export function encodeRelease(release: StoredRelease): Buffer {
   const zipped = gzipSync(JSON.stringify(release), { level: 9 });
-  return Buffer.from(zipped.toString('base64'), 'latin1').toString('base64');
+  return Buffer.from(zipped.toString('base64'), 'latin1');
 }
 
 function isRelease(value: unknown): value is StoredRelease {

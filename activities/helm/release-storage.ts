@@ -4,6 +4,7 @@ import type { KubeClient } from '../../k8s/client.ts';
 import type { KubeObject, ObjectRef } from '../../k8s/object.ts';
 import { subjectOf } from '../../k8s/object.ts';
 import { releaseSecretName } from './names.ts';
+import { createReleaseMemory, type ReleaseMemory, type SecretVersion } from './release-memory.ts';
 import {
   decodeRelease,
   encodeRelease,
@@ -36,10 +37,10 @@ export interface ReleaseStorage {
   list(releaseName: string, signal?: AbortSignal): Promise<ReleaseRecord[]>;
   /** One revision, or undefined when it is not there. */
   read(releaseName: string, version: number, signal?: AbortSignal): Promise<ReadRelease | undefined>;
+  /** The revision of a record of {@link list}; what this worker has seen in this very state is not asked for again. */
+  open(releaseName: string, record: ReleaseRecord, signal?: AbortSignal): Promise<ReadRelease | undefined>;
   /** The newest revision, or undefined when there is no release of this name. */
   last(releaseName: string, signal?: AbortSignal): Promise<ReadRelease | undefined>;
-  /** The newest revision that is deployed, as `helm upgrade` takes it for the present one. */
-  lastDeployed(releaseName: string, signal?: AbortSignal): Promise<ReadRelease | undefined>;
   /**
    * Writes state and description of a revision. Rejects with a Conflict when it was written since it was read.
    * Gives what was written.
@@ -56,10 +57,14 @@ const owner = 'helm';
 export function createReleaseStorage({
   client,
   namespace,
+  memory = createReleaseMemory(),
 }: {
-  client: Pick<KubeClient, 'get' | 'list' | 'patch'>;
+  client: Pick<KubeClient, 'get' | 'list' | 'patch' | 'server'>;
   namespace: string;
+  /** What is known already. @default nothing */
+  memory?: ReleaseMemory;
 }): ReleaseStorage {
+  const { server } = client;
   const resource = { group: '', version: 'v1', kind: 'Secret', resource: 'secrets', namespaced: true };
   const refOf = (releaseName: string, version: number): ObjectRef => ({
     group: '',
@@ -78,22 +83,28 @@ export function createReleaseStorage({
 
     async read(releaseName, version, signal) {
       const found = await client.get(refOf(releaseName, version), { signal });
-      return found && readSecret(found);
+      if (!found) return undefined;
+      const packed = packedIn(found);
+      memory.keep({ server, metadata: found.metadata }, packed);
+      return { ...recordOf(found), release: unpack(found.metadata, packed) };
+    },
+
+    async open(releaseName, record, signal) {
+      const { version, resourceVersion } = record;
+      const metadata = { namespace, name: releaseSecretName(releaseName, version), resourceVersion };
+      const packed = memory.find({ server, metadata });
+      if (!packed) return await storage.read(releaseName, version, signal);
+      return { ...record, release: unpack(metadata, packed) };
     },
 
     async last(releaseName, signal) {
       const [newest] = await storage.list(releaseName, signal);
-      return newest && (await storage.read(releaseName, newest.version, signal));
-    },
-
-    async lastDeployed(releaseName, signal) {
-      const records = await storage.list(releaseName, signal);
-      const newest = records.find(({ status }) => status === 'deployed');
-      return newest && (await storage.read(releaseName, newest.version, signal));
+      return newest && (await storage.open(releaseName, newest, signal));
     },
 
     async setStatus(read, status, description, signal) {
       const release = { ...read.release, info: { ...read.release.info, status, description } };
+      const packed = encodeRelease(release);
       const written = await client.patch(
         refOf(release.name, release.version),
         {
@@ -101,10 +112,11 @@ export function createReleaseStorage({
             resourceVersion: read.resourceVersion,
             labels: { status, modifiedAt: String(Math.floor(Date.now() / 1000)) },
           },
-          data: { release: encodeRelease(release) },
+          data: { release: packed.toString('base64') },
         },
         { type: 'merge', fieldManager: 'helm', signal },
       );
+      memory.keep({ server, metadata: written.metadata }, packed);
       return { ...recordOf(written), release };
     },
 
@@ -127,14 +139,21 @@ export function recordOf({ metadata }: KubeObject): ReleaseRecord {
   };
 }
 
-/** The revision that a Secret holds. Throws an `Error` that names the Secret, when it cannot be decoded. */
-export function readSecret(secret: KubeObject): ReadRelease {
-  const subject = subjectOf({ kind: 'Secret', namespace: secret.metadata.namespace ?? '', name: secret.metadata.name });
-  if (secret.type !== secretType) throw new Error(`${subject} is no release: its type is not "${secretType}"`);
-  const data = (secret.data as Record<string, string> | undefined)?.release ?? '';
+/** The packed release that a Secret holds. Throws an `Error` that names a Secret which holds none. */
+function packedIn({ metadata, type, data }: KubeObject): Buffer {
+  if (type !== secretType) throw new Error(`${subjectOfSecret(metadata)} is no release: its type is not "${secretType}"`);
+  return Buffer.from((data as Record<string, string> | undefined)?.release ?? '', 'base64');
+}
+
+/** Throws an `Error` that names the Secret, when it cannot be decoded. */
+function unpack(metadata: SecretVersion['metadata'], packed: Buffer): StoredRelease {
   try {
-    return { ...recordOf(secret), release: decodeRelease(data) };
+    return decodeRelease(packed);
   } catch (error) {
-    throw new Error(`${subject} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new Error(`${subjectOfSecret(metadata)} cannot be read: ${(error as Error).message}`, { cause: error });
   }
+}
+
+function subjectOfSecret({ namespace = '', name }: SecretVersion['metadata']): string {
+  return subjectOf({ kind: 'Secret', namespace, name });
 }

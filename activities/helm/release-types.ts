@@ -42,6 +42,8 @@ export interface PreparedRelease {
   release: NamedRelease;
   attempt: Attempt;
   facts: ReleaseFacts;
+  /** Actions say themselves in the status that they are under way; in histories of before the workflow did. */
+  isProgressTold?: boolean;
   /** Time-outs of the actions, as people write them. */
   timeouts?: Partial<Record<ReleaseAction, string>>;
   /** Drift was looked for. */
@@ -67,6 +69,8 @@ export interface ReleaseActionInput {
   attempt: Attempt;
   /** Of a rollback that a person asked for. */
   toVersion?: number;
+  /** What the status says of it where it takes long; absent where the workflow has said it. */
+  progress?: string;
 }
 
 /** A rollback that a person asked for. */

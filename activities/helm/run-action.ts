@@ -19,7 +19,7 @@ import {
   uninstallArgs,
   upgradeArgs,
 } from './command.ts';
-import { applyChartCrds, chartCrdsOf } from './crds.ts';
+import { applyChartCrds, chartCrdsOf, type CrdPolicy } from './crds.ts';
 import { releaseSecretName } from './names.ts';
 import { createPostRender, originLabelsOf } from './post-render.ts';
 import { attemptName, type ReleaseDependencies, type ReleaseTarget, signalOf, storageOf } from './release-context.ts';
@@ -73,18 +73,20 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const replaced = replacedOf(others, own ? object.status?.history : undefined);
   let failure: ReleaseActionResult['failure'];
   let written: HelmOutcome['written'];
-  const wait = waitOf(context, await newestOf(storage, release, action, signal));
+  const undone = action === 'rollback' ? before[0] : undefined;
+  const wait = waitOf(context, undone && (await storage.open(release.name, undone, signal)));
   if (own && isPending(own.status)) await removeRevision(context, own, signal);
   // Helm refuses to uninstall what is uninstalled and kept.
   const isKept = action === 'uninstall' && object.spec.uninstall?.keepHistory === true;
   const isDone = own ? !isPending(own.status) : isKept && before[0]?.status === 'uninstalled';
   if (!isDone) {
-    ({ failure, written } = await runHelm(context, { attempt, wait, newest: others[0], storage, signal }));
+    ({ failure, written } = await runHelm(context, { attempt, wait, others, storage, signal }));
   }
   const durationMs = Math.round(performance.now() - startedMs);
   if (action === 'uninstall') return { ...common, failure, snapshot: uninstalledSnapshot(object, failure), durationMs };
 
-  const newest = await storage.last(release.name, signal);
+  const after = await storage.list(release.name, signal);
+  const newest = after[0] && (await storage.open(release.name, after[0], signal));
   const isMade = newest && (!makesRevision || newest.annotations[attemptAnnotation] === attempt);
   if (!newest || !isMade) return { ...common, failure, durationMs };
   // Helm has recorded it as failed and the worker died before it could say so.
@@ -97,7 +99,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
     ...(areTestsOn ? { testHooks: testHooksOf(newest.release, object.spec.test?.filters) } : {}),
   });
   if (areTestsOn) return { ...common, failure, snapshot, durationMs };
-  const changed = await changedSnapshots(context, storage, newest, signal);
+  const changed = await changedSnapshots(context, storage, after, signal);
   return {
     ...common,
     failure,
@@ -105,7 +107,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
     ...(changed.length > 0 ? { others: changed } : {}),
     ...(replaced ? { deployedBefore: replaced.version, statusBefore: replaced.status } : {}),
     ...(await writeInventory(context, newest, written)),
-    mustWait: wait === 'hookOnly' && !isWaitDisabled(object, action),
+    mustWait: isAwaitedOutside(object, wait) && !isWaitDisabled(object, action),
     durationMs,
   };
 }
@@ -134,7 +136,8 @@ function causeOf({ release }: ReadRelease): string {
 interface HelmCall {
   attempt: string;
   wait: HelmWait;
-  newest: ReleaseRecord | undefined;
+  /** Revisions of before, newest first. */
+  others: readonly ReleaseRecord[];
   storage: ReleaseStorage;
   signal: AbortSignal;
 }
@@ -153,7 +156,9 @@ async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutc
     signal.throwIfAborted();
     return { failure: { message: messageOf(error) } };
   }
-  const gateway = await deps.gateway.open({ client: target.client, ...release, attempt });
+  const { client, releases } = target;
+  const onStored = (answer: Buffer): void => releases.learn(client.server, answer);
+  const gateway = await deps.gateway.open({ client, ...release, attempt, onStored });
   signal.addEventListener('abort', gateway.close, { once: true });
   const beat = Context.current();
   try {
@@ -190,29 +195,40 @@ async function leaveUnlocked({ release }: ActionContext, storage: ReleaseStorage
     .catch(() => undefined); // the next reconcile unlocks it
 }
 
-async function applyCrds({ object, target, input, chart, values }: ActionContext, signal: AbortSignal): Promise<void> {
-  if (!chart || (input.action !== 'install' && input.action !== 'upgrade')) return;
-  const { crds } = chartCrdsOf(chart, values ?? {});
-  const policy = input.action === 'install' ? object.spec.install?.crds : object.spec.upgrade?.crds;
-  await applyChartCrds(target.client, crds, { policy, labels: originLabelsOf(object), signal });
+async function applyCrds(context: ActionContext, signal: AbortSignal): Promise<void> {
+  const { object, target } = context;
+  const options = { policy: crdPolicyOf(context), labels: originLabelsOf(object), signal };
+  await applyChartCrds(target.client, crdsOf(context), options);
 }
 
-async function argsOf(context: ActionContext, { wait, storage, signal, newest }: HelmCall): Promise<string[]> {
+/** The CRDs that the action puts in place; none where they are skipped. */
+function crdsOf(context: ActionContext): KubeObject[] {
+  const { chart, values } = context;
+  return chart && crdPolicyOf(context) !== 'Skip' ? chartCrdsOf(chart, values ?? {}).crds : [];
+}
+
+function crdPolicyOf({ object, input }: ActionContext): CrdPolicy | undefined {
+  return (input.action === 'install' ? object.spec.install : object.spec.upgrade)?.crds;
+}
+
+async function argsOf(context: ActionContext, { wait, storage, signal, others }: HelmCall): Promise<string[]> {
   const { object, release, input, toVersion } = context;
   const { isDnsAllowed } = context.deps;
   const { spec } = object;
   const names = { releaseName: release.name, ...release };
-  const methodOf = async (version: number | undefined): Promise<ApplyMethod> => {
-    const read = version === undefined ? undefined : await storage.read(release.name, version, signal);
+  const methodOf = async (record: ReleaseRecord | undefined): Promise<ApplyMethod> => {
+    const read = record && (await storage.open(release.name, record, signal));
     return read?.release.apply_method === 'ssa' ? 'ssa' : 'csa';
   };
   switch (input.action) {
     case 'install':
       return installArgs({ spec, names, wait, isDnsAllowed });
     case 'upgrade':
-      return upgradeArgs({ spec, names, wait, isDnsAllowed, lastApplyMethod: await methodOf(newest?.version) });
-    case 'rollback':
-      return rollbackArgs({ spec, names, wait, lastApplyMethod: await methodOf(toVersion), version: toVersion ?? 0 });
+      return upgradeArgs({ spec, names, wait, isDnsAllowed, lastApplyMethod: await methodOf(others[0]) });
+    case 'rollback': {
+      const target = others.find(({ version }) => version === toVersion);
+      return rollbackArgs({ spec, names, wait, lastApplyMethod: await methodOf(target), version: toVersion ?? 0 });
+    }
     case 'uninstall':
       return uninstallArgs({ spec, names, wait, isDnsAllowed });
     default:
@@ -234,13 +250,9 @@ function waitOf({ object, input, chart }: ActionContext, newest: ReadRelease | u
   return hasPostHooks && !specOf(object, action)?.disableHooks ? 'watcher' : 'hookOnly';
 }
 
-async function newestOf(
-  storage: ReleaseStorage,
-  release: NamedRelease,
-  action: ReleaseAction,
-  signal: AbortSignal,
-): Promise<ReadRelease | undefined> {
-  return action === 'rollback' ? await storage.last(release.name, signal) : undefined;
+/** Helm's own wait knows nothing of expressions: what it took for ready is looked at again where there are some. */
+function isAwaitedOutside({ spec }: HelmRelease, wait: HelmWait): boolean {
+  return wait === 'hookOnly' || (wait === 'watcher' && (spec.healthCheckExprs?.length ?? 0) > 0);
 }
 
 /** Removes what an attempt that died has left pending, so that its number is free. */
@@ -254,15 +266,14 @@ async function removeRevision({ target, release }: ActionContext, own: ReleaseRe
 async function changedSnapshots(
   { object, release }: ActionContext,
   storage: ReleaseStorage,
-  newest: ReadRelease,
+  [, ...records]: readonly ReleaseRecord[],
   signal: AbortSignal,
 ): Promise<HelmSnapshot[]> {
-  const records = await storage.list(release.name, signal);
   const changed: HelmSnapshot[] = [];
   for (const known of object.status?.history ?? []) {
     const record = records.find(({ version }) => version === known.version);
-    if (!record || record.version === newest.version || record.status === known.status) continue;
-    const read = await storage.read(release.name, record.version, signal);
+    if (!record || record.status === known.status) continue;
+    const read = await storage.open(release.name, record, signal);
     const { action, ociDigest, testHooks } = known;
     if (read) changed.push(snapshotOf(read.release, { action, ociDigest, testHooks }));
   }
@@ -274,11 +285,11 @@ async function writeInventory(
   { release }: ReadRelease,
   written: HelmOutcome['written'],
 ): Promise<Pick<ReleaseActionResult, 'inventoryKey' | 'warning'>> {
-  const { deps, object, target, chart, values } = context;
+  const { deps, object, target } = context;
   const { namespace = '', name } = object.metadata;
   let objects: KubeObject[];
   try {
-    objects = [...objectsOf(release.manifest ?? ''), ...(chart ? chartCrdsOf(chart, values ?? {}).crds : [])];
+    objects = [...objectsOf(release.manifest ?? ''), ...crdsOf(context)];
   } catch (error) {
     // Helm has released it all the same.
     const message = `failed to build inventory for ${namespace}/${name}: ${messageOf(error)}`;

@@ -99,7 +99,8 @@ function environmentOf(path: string, namespace: string): Record<string, string> 
     // Flux's defaults for its own client (contract 7).
     HELM_QPS: '50',
     HELM_BURST_LIMIT: '300',
-    // Collecting less garbage saves no time in a process that lives for a third of a second, and costs 20 MB (measured).
+    // Most processes are over before there is anything to collect: 0.03 of 0.13 CPU-s less, for 15 MB more.
+    GOGC: '400',
     GOMEMLIMIT: '256MiB',
     GOMAXPROCS: '2',
   };

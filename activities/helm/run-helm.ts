@@ -2,7 +2,8 @@
 // and never longer than the worker itself lives.
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { createProcessDirectory, type ProcessDirectoryInput } from './run-helm-directory.ts';
+import { createPlaces } from './places.ts';
+import { createProcessDirectory, type ProcessDirectory, type ProcessDirectoryInput } from './run-helm-directory.ts';
 import { createHelmLog, type HelmLog } from './run-helm-log.ts';
 import { channels, superviseScript } from './run-helm-scripts.ts';
 
@@ -11,6 +12,8 @@ export interface HelmOptions {
   binary: string;
   /** Private directories are made below it. */
   temporaryDirectory: string;
+  /** Processes that work at the same time; one that has turned to waiting counts no longer. @default 4 */
+  concurrency?: number;
 }
 
 export interface HelmRun extends ProcessDirectoryInput {
@@ -24,7 +27,7 @@ export interface HelmRun extends ProcessDirectoryInput {
   signal: AbortSignal;
   /** Between SIGTERM and SIGKILL. @default 5000 */
   graceMs?: number;
-  /** Called when the process has started, and about every two seconds while it runs. */
+  /** Called when the process has started, and about every two seconds while it runs; not while it waits to be started. */
   heartbeat?(): void;
   /** Texts that no message or log line may hold, such as values out of Secrets. */
   hidden?: Iterable<string>;
@@ -52,6 +55,9 @@ export interface Helm {
 }
 
 const shell = '/bin/sh';
+const defaultConcurrency = 4;
+/** Helm does its own work in less; what lasts longer waits for hooks or for a slow server, and takes no core for that. */
+const workingMs = 3_000;
 const heartbeatMs = 2_000;
 const defaultGraceMs = 5_000;
 const maxOutputBytes = 32 * 1024 * 1024;
@@ -60,18 +66,23 @@ const maxRenderedBytes = 32 * 1024 * 1024;
 
 /** Opens the way to the binary; nothing is run before the first call. */
 export function createHelm(options: HelmOptions): Helm {
+  const places = createPlaces(options.concurrency ?? defaultConcurrency);
   return {
     async run(run) {
-      run.signal.throwIfAborted();
+      const leavePlace = await places.take(run.signal);
+      const working = setTimeout(leavePlace, workingMs);
       const startedMs = performance.now();
-      const directory = await createProcessDirectory(options.temporaryDirectory, run);
+      let directory: ProcessDirectory | undefined;
       try {
+        directory = await createProcessDirectory(options.temporaryDirectory, run);
         const log = createHelmLog(directory.path, run.hidden);
         const supervised = supervise(options.binary, run, directory.path, directory.environment, log);
         const { error, output } = await supervised;
         return { error, output, log: log.lines(), durationMs: performance.now() - startedMs };
       } finally {
-        await directory.remove();
+        clearTimeout(working);
+        leavePlace();
+        await directory?.remove();
       }
     },
   };

@@ -117,14 +117,14 @@ test('tests are told with how they ended, as far as the filters choose them', ()
 
 test('a release survives being stored', () => {
   expect(decodeRelease(encodeRelease(release))).toEqual(release);
-  const plain = Buffer.from(Buffer.from(JSON.stringify(release)).toString('base64')).toString('base64');
+  const plain = Buffer.from(Buffer.from(JSON.stringify(release)).toString('base64'));
   expect(decodeRelease(plain), 'of a Helm without compression').toEqual(release);
 });
 
-test.each(['', 'AAAA', Buffer.from(Buffer.from('{"a": "top-secret"').toString('base64')).toString('base64')])(
+test.each(['', '\0\0\0', Buffer.from('{"a": "top-secret"').toString('base64')])(
   'what is no release is refused without a word of it: %s',
   (data) => {
-    expect(() => decodeRelease(data)).toThrow(/^the stored release (?:is no JSON|has no name|cannot be unpacked)/);
+    expect(() => decodeRelease(Buffer.from(data))).toThrow(/^the stored release (?:is no JSON|has no name|cannot be unpacked)/);
   },
 );
 

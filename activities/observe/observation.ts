@@ -19,6 +19,8 @@ export interface SourceObservation extends Observation {
   obstacle?: Obstacle;
   /** Where it fetches from, without credentials. */
   url: string;
+  /** What it is made from is the artifact of another source, so that it takes milliseconds. Absent in histories of before. */
+  isNear?: boolean;
 }
 
 /** Manifests that were built before and that the artifact at hand would build again. */

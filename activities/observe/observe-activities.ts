@@ -71,6 +71,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
         url: originOf(object),
         isSettled: false,
         requestSpacingMs,
+        ...(sourceRef && sourceRef.kind !== 'HelmRepository' ? { isNear: true } : {}),
       };
     },
 

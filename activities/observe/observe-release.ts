@@ -4,7 +4,7 @@ import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import type { WatchedReferences } from '../../k8s/referenced-objects.ts';
 import { chartSourceOf, chartSourceRefOf } from './chart-source.ts';
 import { dependencyExpressionError } from './dependencies.ts';
-import type { HelmReleaseObservation } from './observation.ts';
+import type { ArtifactRef, HelmReleaseObservation } from './observation.ts';
 import {
   absent,
   catchUpWithSource,
@@ -19,6 +19,8 @@ export interface ObserveReleaseDependencies extends ObserveDependencies {
   references: Pick<WatchedReferences, 'catchUp' | 'cacheOf'>;
   /** Why `spec.healthCheckExprs` do not compile, '' when they do. */
   releaseExpressionError(object: HelmRelease): string;
+  /** True when memory proves that a reconcile would do nothing. */
+  isReleaseSettled(object: HelmRelease, artifact: ArtifactRef): Promise<boolean>;
   /** True when the HelmChart of `spec.chart` is as wanted, as far as memory knows, and no other is left. */
   isChartAsWanted(object: HelmRelease): boolean;
 }
@@ -60,8 +62,15 @@ export function createObserveReleaseActivities(deps: ObserveReleaseDependencies)
       const waiting = await waitingOf(object, 'reason' in source ? { revision: '' } : source, deps);
       if (waiting) return { ...seen, ...waiting };
       if ('reason' in source) return { ...seen, obstacle: source };
-      // Whether all is in place is in Helm's storage, which a pass reads; it starts no process for that.
-      return { ...seen, artifact: source, revision: source.revision, appliedRevision: status?.lastAttemptedRevision };
+      return {
+        ...seen,
+        artifact: source,
+        revision: source.revision,
+        appliedRevision: status?.lastAttemptedRevision,
+        isSettled: !mustChangeChart && (await deps.isReleaseSettled(object, source)),
+        // What is not Ready keeps its own timer.
+        isIntervalWatched: common.readyStatus === 'True',
+      };
     },
   };
 }

@@ -109,7 +109,8 @@ function kindOf({ kind = 'GitRepository' }: SourceRef): SourceKind {
 /** Runs a stage with its heartbeat and cancellation. Outside of an activity both are as `deps` say, or absent. */
 async function running<T>(deps: SourceDeps, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const activity = currentActivity();
-  const heartbeat = deps.heartbeat ?? (() => activity?.heartbeat());
+  // A local activity has none: the workflow's own task tells that the worker lives.
+  const heartbeat = deps.heartbeat ?? (() => (activity?.info.isLocal ? undefined : activity?.heartbeat()));
   const signal = deps.signal?.() ?? activity?.cancellationSignal ?? new AbortController().signal;
   const timer = setInterval(heartbeat, heartbeatIntervalMs);
   try {

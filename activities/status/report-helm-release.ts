@@ -92,17 +92,17 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
     ): Promise<ReconcileOutcome> {
       const { attempt, drift, release, lostFights, isHeld } = input;
       const object = await find(input.ref);
+      const [inPlace] = object?.status?.history ?? [];
       const outcome: ReconcileOutcome = {
         isUnchanged: input.actions.length === 0,
         reason: 'ReconciliationSucceeded',
         message: `release ${release.namespace}/${release.name} is in sync with chart ${attempt.chart.name}@${attempt.chart.version}`,
-        revision: input.revision,
+        revision: isHeld ? inPlace?.chartVersion : input.revision,
         changes: Object.fromEntries(input.actions.map((action) => [action, 1])),
       };
       if (!object) return outcome;
       const context = { generation: input.generation, request: input.request, now: isoSeconds(Date.now()) };
-      const version = object.status?.history?.[0]?.version ?? 0;
-      const place = `${placeOf(release, version)} with chart ${attempt.chart.name}@${attempt.chart.version}`;
+      const place = `${placeOf(release, inPlace?.version ?? 0)} with chart ${attempt.chart.name}@${attempt.chart.version}`;
       const told = drift && {
         isDetected: drift.isDetected,
         message: drift.isDetected ? driftedMessage(place, drift.lines) : `No drift detected for release ${place}`,

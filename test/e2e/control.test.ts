@@ -74,6 +74,7 @@ test('a suspended GitRepository fetches nothing until it is resumed', async () =
 
   await scenario.patch(await scenario.source(), { spec: { suspend: false } });
   await scenario.applied(second);
+  await scenario.patch(await scenario.source(), { spec: { interval: '10m' } }); // for the sake of all other tests
 });
 
 test('the Temporal signals suspend and resume set spec.suspend', async () => {

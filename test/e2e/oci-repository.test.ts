@@ -1,5 +1,4 @@
 // OCIRepository end to end: a real registry, artifacts that the real flux CLI and ours push, and a Kustomization of them.
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -8,6 +7,7 @@ import type { Kustomization } from '../../k8s/api/kustomization.ts';
 import type { KubeClient } from '../../k8s/client.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import { ensureBinaries } from '../../tools/platform/index.ts';
+import { startCommand } from '../servers/command.ts';
 import { registryUser, startTestRegistry, type TestRegistry } from '../servers/registry.ts';
 import { type CliResult, startCli } from './cli-process.ts';
 import { conditionOf, configMap, connectCluster, eventually, kustomization, statusOf } from './harness.ts';
@@ -39,16 +39,8 @@ afterAll(async () => {
 
 /** Not in one call: the proxy in front of the registry is in this process. */
 function flux(...args: string[]): Promise<CliResult> {
-  const child = spawn(binary, ['--timeout=30s', `--namespace=${scenario.namespace}`, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 45_000,
-    env: { ...process.env, KUBECONFIG: inject('kubeconfig'), DOCKER_CONFIG: join(directory, 'docker') },
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, stdout, stderr })));
+  const env = { ...process.env, KUBECONFIG: inject('kubeconfig'), DOCKER_CONFIG: join(directory, 'docker') };
+  return startCommand(binary, ['--timeout=30s', `--namespace=${scenario.namespace}`, ...args], env).result;
 }
 
 const continuo = (...args: string[]): Promise<CliResult> =>

@@ -254,7 +254,7 @@ test.each(losses)(
     await expectInPlace(scenario, first, manyValues('one', 3, '1'));
     expect(existsSync(await artifactFile(scenario))).toBe(true);
 
-    await worker.kill();
+    await worker.stop(); // what a kill does is shown by crash.test.ts
     await lose(scenario).catch(() => undefined); // what it had not written again is lost already
     worker = await startWorker(own.platform, { dataDir, artifactAddress: '127.0.0.1:9' });
     const second = await scenario.push({ 'one-0000.yaml': null, 'two.yaml': configMap('two', { v: '2' }) });

@@ -15,9 +15,9 @@ export interface OwnPlatform {
   stop(): Promise<void>;
 }
 
-/** Starts a platform without a worker; repositories are made on its Git server from now on. */
-export async function startOwnPlatform(): Promise<OwnPlatform> {
-  const platform = await startPlatform({ report: (line) => console.error(line) });
+/** Starts a platform, without a worker unless it is asked for; repositories are made on its Git server from now on. */
+export async function startOwnPlatform({ worker = false } = {}): Promise<OwnPlatform> {
+  const platform = await startPlatform({ worker, report: (line) => console.error(line) });
   useGitServer(platform);
   const client = createKubeClient({ kubeconfig: platform.kubeconfigPath });
   return {

@@ -1,7 +1,7 @@
 // A worker of a test's own: `workers/main.ts` as a process with its own environment, log and address, which the test may
 // kill. Nothing restarts it.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { componentKubeconfig } from '../../tools/platform/components.ts';
@@ -37,6 +37,7 @@ export interface WorkerProcess {
 /** Starts a worker and waits until it is ready. Fails with the end of its log when it ends before. */
 export async function startWorker(platform: Platform, options: WorkerOptions): Promise<WorkerProcess> {
   const port = await freePort();
+  shareBundle(platform, options.dataDir);
   const logDirectory = mkdtempSync(join(platform.dataDir, 'worker-log-'));
   const logPath = join(logDirectory, 'log');
   const log = openSync(logPath, 'a');
@@ -84,6 +85,14 @@ export async function startWorker(platform: Platform, options: WorkerOptions): P
   if (wasReady && worker.isAlive()) return worker;
   await worker.kill();
   throw new Error(`the worker did not become ready:\n${worker.log().slice(-3_000)}`);
+}
+
+/** Has the workers of a platform use the bundle of workflows that the first of them makes, which takes it seconds. */
+function shareBundle({ dataDir: shared }: Platform, dataDir: string): void {
+  const bundle = join(dataDir, 'bundle');
+  if (existsSync(bundle)) return;
+  for (const directory of [join(shared, 'bundle'), dataDir]) mkdirSync(directory, { recursive: true });
+  symlinkSync(join(shared, 'bundle'), bundle);
 }
 
 /** Removes what a worker had kept, as a pod without a volume loses it. */

@@ -1,5 +1,5 @@
 // `continuo create secret … --export` against `flux create secret … --export` of the same flags: the same object.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { parsePrivateKey } from '../../activities/source/git/ssh/private-key.ts';
 import { ensureBinaries } from '../../tools/platform/index.ts';
+import { type CommandResult, startContinuo } from '../servers/command.ts';
 import { testPem } from '../servers/git.ts';
 import { generateSshKey, startSshd, type TestSshd } from '../servers/sshd.ts';
 
@@ -18,7 +19,6 @@ interface Secret {
 
 const directory = mkdtempSync(join(tmpdir(), 'continuo-secret-'));
 const file = (name: string): string => join(directory, name);
-const main = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
 const plain = generateSshKey('ed25519');
 const locked = generateSshKey('ecdsa', '-N', 's3cret');
 const policy = {
@@ -61,14 +61,13 @@ function byFlux(flags: string): Secret {
   return parse(execFileSync(flux, flagsOf(flags), { encoding: 'utf8', stdio: 'pipe' })) as Secret;
 }
 
-function continuo(flags: string): { status: number | null; stdout: string; stderr: string } {
-  const args = ['--disable-warning=ExperimentalWarning', main, ...flagsOf(flags)];
-  return spawnSync(process.execPath, args, { encoding: 'utf8', env: { PATH: process.env['PATH'], HOME: directory } });
+function continuo(flags: string): Promise<CommandResult> {
+  return startContinuo(flagsOf(flags), { HOME: directory }).result;
 }
 
-function byContinuo(flags: string): Secret {
-  const { status, stdout, stderr } = continuo(flags);
-  if (status !== 0) throw new Error(stderr);
+async function byContinuo(flags: string): Promise<Secret> {
+  const { code, stdout, stderr } = await continuo(flags);
+  if (code !== 0) throw new Error(stderr);
   return parse(stdout) as Secret;
 }
 
@@ -115,8 +114,9 @@ describe('a Secret is the same as that of flux', () => {
       'receiver app --type=gcr --hostname=flux.example.com --token=abc --email-claim=a@b.example',
     ],
     ['notation', 'notation app --trust-policy-file=$policy.json --ca-cert-file=$ca.crt,$client.crt'],
-  ])('%s', (_what, flags) => {
-    expect(withoutOtherHostKeys(byContinuo(flags), byFlux(flags))).toEqual(byFlux(flags));
+  ])('%s', async (_what, flags) => {
+    const theirs = byFlux(flags);
+    expect(withoutOtherHostKeys(await byContinuo(flags), theirs)).toEqual(theirs);
   });
 });
 
@@ -127,8 +127,8 @@ describe('a new key for SSH', () => {
     ['--ssh-ecdsa-curve=p521', 'ecdsa-sha2-nistp521'],
     ['--ssh-key-algorithm=ed25519', 'ssh-ed25519'],
     ['--ssh-key-algorithm=rsa --ssh-rsa-bits=1024', 'ssh-rsa'],
-  ])('with the flags "%s" is a pair that ssh-keygen knows as %s', (flags, type) => {
-    const { stringData } = byContinuo(`git app --url=$ssh-url${flags && ` ${flags}`}`);
+  ])('with the flags "%s" is a pair that ssh-keygen knows as %s', async (flags, type) => {
+    const { stringData } = await byContinuo(`git app --url=$ssh-url${flags && ` ${flags}`}`);
     const { identity = '', 'identity.pub': line = '', known_hosts: hosts = '' } = stringData;
     expect(line.split(' ')[0]).toBe(type);
     writeFileSync(file('line'), line);
@@ -152,24 +152,24 @@ describe('flags that make no sense are refused', () => {
     ],
     ['receiver app --type=other --hostname=h.example', /Allowed choices are generic/],
     [`proxy App --address=http://proxy.example`, /invalid name of a Secret/],
-  ])('%s', (flags, message, code = 2) => {
-    const { status, stdout, stderr } = continuo(flags);
+  ])('%s', async (flags, message, exitCode = 2) => {
+    const { code, stdout, stderr } = await continuo(flags);
     expect(stderr).toMatch(message);
     expect(stdout).toBe('');
-    expect(status).toBe(code);
+    expect(code).toBe(exitCode);
     expect(stderr).not.toMatch(/s3cret|MII|b3BlbnNza/);
   });
 });
 
-test('a Helm Secret keeps the login beside certificates, where flux drops it', () => {
+test('a Helm Secret keeps the login beside certificates, where flux drops it', async () => {
   const flags = `helm app ${login} --tls-crt-file=$client.crt --tls-key-file=$client.key`;
-  expect(byContinuo(flags)).toMatchObject({
+  expect(await byContinuo(flags)).toMatchObject({
     type: 'kubernetes.io/tls',
     stringData: { username: 'alice', password: 's3cret', 'tls.crt': testPem('client.crt') },
   });
 });
 
-test('a pull secret names the registry without a scheme, with which nothing would find it', () => {
-  const { stringData } = byContinuo(`oci app --url=oci://ghcr.io/org ${login}`);
+test('a pull secret names the registry without a scheme, with which nothing would find it', async () => {
+  const { stringData } = await byContinuo(`oci app --url=oci://ghcr.io/org ${login}`);
   expect(Object.keys(JSON.parse(stringData['.dockerconfigjson'] ?? '').auths)).toEqual(['ghcr.io/org']);
 });

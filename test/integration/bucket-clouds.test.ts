@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createBucketSource } from '../../activities/source/bucket/bucket-source.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import type { SourceDriver } from '../../activities/source/source-driver.ts';
 import type { Bucket, BucketSpec } from '../../k8s/api/bucket.ts';
 import { type CloudStorage, startCloudStorage } from '../servers/cloud-storage.ts';
@@ -53,7 +54,7 @@ beforeEach(() => {
   driver = createBucketSource({
     store: createFileArtifactStore({ directory: join(directory, 'artifacts'), advertisedAddress: 'artifacts.test' }),
     dataDirectory: directory,
-    env: {},
+    logins: createCloudLogins({ env: {} }),
     async readSecret(_, name) {
       const data = secrets[name];
       return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));

@@ -2,6 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -9,10 +11,12 @@ import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createBucketSource } from '../../activities/source/bucket/bucket-source.ts';
 import type { BucketLimits } from '../../activities/source/bucket/object-index.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
 import type { ArchivedRevision, FetchedRevision } from '../../activities/source/source-driver.ts';
 import type { Bucket, BucketSpec } from '../../k8s/api/bucket.ts';
-import { testPem } from '../servers/git.ts';
+import { otherCaPem, testPem } from '../servers/git.ts';
+import { startHttpProxy } from '../servers/http-proxy.ts';
 import { startTestS3Server, type TestS3Server } from '../servers/s3.ts';
 
 const source = { kind: 'Bucket', namespace: 'apps', name: 'demo' };
@@ -24,7 +28,7 @@ let object: Bucket | undefined;
 let secrets: Record<string, Record<string, string>>;
 let abort: AbortController;
 
-function use(server: TestS3Server, bucketName: string, spec: Partial<BucketSpec> = {}): void {
+function use(server: Pick<TestS3Server, 'host' | 'url' | 'accessKey' | 'secretKey'>, bucketName: string, spec: Partial<BucketSpec> = {}): void {
   object = {
     apiVersion: 'source.toolkit.fluxcd.io/v1',
     kind: 'Bucket',
@@ -47,8 +51,8 @@ function open(options: { limits?: Partial<BucketLimits>; env?: Record<string, st
   const driver = createBucketSource({
     store,
     dataDirectory: join(directory, 'data'),
-    env: {},
-    ...options,
+    limits: options.limits,
+    logins: createCloudLogins({ env: options.env ?? {} }),
     async readSecret(namespace, name) {
       const data = secrets[`${namespace}/${name}`];
       return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
@@ -353,11 +357,112 @@ describe('an S3 server with TLS', () => {
       reason: 'BucketOperationFailed',
       message: expect.stringMatching(/unknown CA|self-signed/),
     });
+    secrets['apps/other'] = { 'ca.crt': otherCaPem() };
+    use(server, 'secure', { certSecretRef: { name: 'other' } });
+    expect((await failureOf(fetchRevision())).message).toContain('put the CA into key "ca.crt" of the Secret');
     use(server, 'secure', { certSecretRef: { name: 'none' } });
     expect(await failureOf(fetchRevision())).toMatchObject({ reason: 'AuthenticationFailed' });
     use(server, 'secure', { endpoint: `http://${server.host}` });
     expect(await failureOf(fetchRevision())).toMatchObject({
       message: expect.stringContaining('spec.endpoint begins with "http://"'),
     });
+  });
+});
+
+it('shows the client certificate of the Secret to a server that demands one, and says when there is none', async () => {
+  const server = await startTestS3Server({ tls: 'mutual' });
+  try {
+    await server.createBucket('mutual');
+    await server.put('mutual', { 'a.yaml': 'a' });
+    const ca = { 'ca.crt': testPem('ca.crt') };
+    secrets['apps/tls'] = { ...ca, 'tls.crt': testPem('client.crt'), 'tls.key': testPem('client.key') };
+    use(server, 'mutual', { certSecretRef: { name: 'tls' } });
+    expect(files(await reconcile())).toEqual(['a.yaml']);
+    secrets['apps/tls'] = ca;
+    expect(await failureOf(fetchRevision())).toMatchObject({
+      reason: 'BucketOperationFailed',
+      message: expect.stringContaining('client certificate') as string,
+    });
+  } finally {
+    await server.close();
+  }
+});
+
+it('goes through the proxy of spec.proxySecretRef, and says when that refuses or is not there', async () => {
+  const [server, proxy] = await Promise.all([startTestS3Server(), startHttpProxy('me:pr0xy-pw')]);
+  try {
+    await server.createBucket('behind');
+    await server.put('behind', { 'a.yaml': 'a' });
+    use(server, 'behind', { proxySecretRef: { name: 'proxy' } });
+    secrets['apps/proxy'] = { address: proxy.url, username: 'me', password: 'pr0xy-pw' };
+    expect(files(await reconcile())).toEqual(['a.yaml']);
+    expect(proxy.requests.every((line) => line.includes(server.host))).toBe(true);
+    expect(proxy.requests.length).toBeGreaterThan(1);
+    secrets['apps/proxy'] = { address: proxy.url, username: 'me', password: 'wr0ng-pw' };
+    const refused = await failureOf(fetchRevision());
+    expect(refused.message).toMatch(/proxy.*407|407.*proxy/i);
+    expect(refused.message).not.toContain('wr0ng');
+    secrets['apps/proxy'] = { address: 'http://127.0.0.1:9' };
+    expect((await failureOf(fetchRevision())).message).toContain('(ECONNREFUSED)');
+    delete secrets['apps/proxy'];
+    expect(await failureOf(fetchRevision())).toEqual({
+      reason: 'AuthenticationFailed',
+      message: 'Secret "apps/proxy" named by spec.proxySecretRef does not exist',
+    });
+  } finally {
+    await Promise.all([server.close(), proxy.close()]);
+  }
+});
+
+describe('a storage that means harm', () => {
+  let server: Server;
+  let pages: number;
+  let page: (at: number) => string;
+
+  beforeAll(async () => {
+    server = createServer((_request, response) => response.end(page(pages++)));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(() => new Promise((resolve) => server.close(resolve) && server.closeAllConnections()));
+
+  const listing = (contents: string, more = ''): string =>
+    `<ListBucketResult>${contents}<IsTruncated>${more ? 'true' : 'false'}</IsTruncated>` +
+    `<NextContinuationToken>${more}</NextContinuationToken></ListBucketResult>`;
+  const object = (key: string, sizeBytes = 1): string =>
+    `<Contents><Key>${key}</Key><Size>${sizeBytes}</Size><ETag>"e"</ETag></Contents>`;
+
+  it.each<[string, (at: number) => string, RegExp]>([
+    ['a key that climbs out', () => listing(object('a/../../etc/passwd')), /has "\." or "\.\." in its key: leave it out/],
+    ['an absolute key', () => listing(object('/etc/passwd')), /has a key that begins with "\/"/],
+    ['a key with a backslash', () => listing(object('a\\..\\b')), /has a backslash in its key/],
+    ['a key with control characters', () => listing(object('a&#10;b')), /has control characters in its key/],
+    ['a key that is not UTF-8', () => listing(`<EncodingType>url</EncodingType>${object('caf%E9')}`), /that is not UTF-8/],
+    ['a very long name', () => listing(object('n'.repeat(300))), /a name of more than 255 bytes/],
+    ['a file and a folder of one name', () => listing(object('a') + object('a/b')), /"a" is an object and the folder of/],
+    ['a size below zero', () => listing(object('a', -(10 ** 15))), /without a key or a size/],
+    ['more bytes than are allowed', () => listing(object('a', 10 ** 12)), /more than the 1073741824 bytes allowed/],
+    ['a listing in a circle', () => listing(object('a'), 'again'), /goes round in a circle/],
+    ['a page that says not where it goes on', () => listing(object('a')).replace('false', 'true'), /is cut off/],
+    ['something else than a listing', () => '<html></html>', /expected a "ListBucketResult", got "html"/],
+    ['millions of empty elements', () => `<ListBucketResult>${'<a/>'.repeat(500_000)}`, /more than 400000 elements/],
+    ['a document type', () => '<!DOCTYPE a [<!ENTITY b "c">]><ListBucketResult/>', /unexpected text/],
+    ['an endless answer', () => 'x'.repeat(33 * 1024 * 1024), /is longer than 33554432 bytes/],
+  ])('by %s is refused', async (_title, answer, message) => {
+    [pages, page] = [0, answer];
+    const { port } = server.address() as AddressInfo;
+    use({ host: `127.0.0.1:${port}`, url: 'http:', accessKey: 'a', secretKey: 'b' }, 'any');
+    expect(await failureOf(fetchRevision())).toEqual({
+      reason: 'BucketOperationFailed',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it('by keys without end is left', async () => {
+    const keys = object('k'.repeat(30_000)).repeat(1_000);
+    [pages, page] = [0, (at) => listing(keys, `${at}`)];
+    const { port } = server.address() as AddressInfo;
+    use({ host: `127.0.0.1:${port}`, url: 'http:', accessKey: 'a', secretKey: 'b' }, 'any');
+    expect((await failureOf(fetchRevision())).message).toContain('the keys have more than 134217728 bytes together');
+    expect(pages).toBeLessThan(10);
   });
 });

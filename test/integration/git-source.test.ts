@@ -7,12 +7,14 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createGitSource } from '../../activities/source/git/git-source.ts';
 import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
 import type { ArchivedRevision, FetchedRevision } from '../../activities/source/source-driver.ts';
 import type { GitRepository, GitRepositorySpec } from '../../k8s/api/git-repository.ts';
 import {
   createTestRepository,
+  otherCaPem,
   startTestGitServer,
   type TestGitServer,
   type TestGitServerOptions,
@@ -43,6 +45,7 @@ function open(maxRepositoryBytes?: number): SourceActivities {
   const driver = createGitSource({
     store,
     dataDirectory: join(directory, 'data'),
+    logins: createCloudLogins({ env: {} }),
     maxRepositoryBytes,
     async readSecret(namespace, name) {
       const data = secrets[`${namespace}/${name}`];
@@ -464,11 +467,11 @@ describe('a Git server', () => {
     });
   }, 120_000);
 
-  it('refuses what this version does not do', async () => {
+  it('refuses what cannot be', async () => {
     const refused: [Partial<GitRepositorySpec>, string][] = [
       [{ url: 'ssh://git@example.test' }, 'URLInvalid'],
       [{ url: 'http://' }, 'URLInvalid'],
-      [{ provider: 'azure' }, 'FeatureGateDisabled'],
+      [{ provider: 'azure' }, 'InvalidProviderConfiguration'],
     ];
     for (const [spec, reason] of refused) {
       use(url, spec);
@@ -540,12 +543,17 @@ describe('credentials', () => {
       message: expect.stringContaining('put the CA into key "ca.crt" of the Secret'),
     });
     use(`${server.url}/a.git`, withSecret);
+    secrets['apps/git'] = { 'ca.crt': otherCaPem() };
+    expect(await failureOf(fetchRevision())).toEqual(untrusted);
     secrets['apps/git'] = { 'ca.crt': testPem('ca.crt') };
     expect((await reconcile()).archived.fileCount).toBe(1);
 
     const mutual = await serve({ tls: 'mutual' });
     use(`${mutual.url}/a.git`, withSecret);
-    expect((await failureOf(fetchRevision())).reason).toBe('GitOperationFailed');
+    expect(await failureOf(fetchRevision())).toMatchObject({
+      reason: 'GitOperationFailed',
+      message: expect.stringContaining('client certificate') as string,
+    });
     secrets['apps/git'] = {
       'ca.crt': testPem('ca.crt'),
       'tls.crt': testPem('client.crt'),

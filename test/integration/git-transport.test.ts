@@ -253,13 +253,18 @@ describe('credentials that change', () => {
     expect(await fixture.fetch()).toMatchObject({ isUnchanged: true });
   });
 
-  it('of clouds are refused with a clear word', async () => {
-    for (const provider of ['aws', 'azure'] as const) {
-      fixture.use('https://git.test/a', { provider });
-      expect(await fixture.failureOf(fixture.fetch())).toEqual({
-        reason: 'FeatureGateDisabled',
-        message: `spec.provider "${provider}" (login by workload identity) is not supported yet by this version of Continuo: remove it`,
-      });
+  it('of clouds are for repositories of that cloud alone', async () => {
+    for (const [provider, example] of [
+      ['aws', 'https://git-codecommit.<region>.amazonaws.com/v1/repos/<name>'],
+      ['azure', 'https://dev.azure.com/<organization>/<project>/_git/<repository>'],
+    ] as const) {
+      for (const url of ['https://git.test/a', 'http://dev.azure.com/a', 'ssh://git@dev.azure.com/a']) {
+        fixture.use(url, { provider });
+        expect(await fixture.failureOf(fixture.fetch())).toEqual({
+          reason: 'InvalidProviderConfiguration',
+          message: `spec.provider "${provider}" logs in to its own repositories alone: expected spec.url like "${example}"`,
+        });
+      }
     }
   });
 });

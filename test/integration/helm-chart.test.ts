@@ -3,6 +3,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { chartFiles, startChartRepository, type TestChartRepository } from '../servers/chart-repository.ts';
+import { fluxLayer } from '../servers/flux-artifact.ts';
 import { createHelmFixture, failureOf, type HelmFixture } from '../servers/helm-fixture.ts';
 
 let fixture: HelmFixture;
@@ -232,8 +233,20 @@ describe('a chart of a HelmRepository', () => {
       message: expect.stringContaining('cut the connection') as string,
     });
     delete server.faults.cutAfterBytes;
+    server.faults.status = 404;
+    expect(await fails()).toMatchObject({
+      reason: 'ChartPullError',
+      message: expect.stringMatching(/chart 'web' version '1\.1\.0' was not found \(HTTP 404\)/) as string,
+    });
     server.faults.status = 403;
     expect((await fails()).reason).toBe('AuthenticationFailed');
+    delete server.faults.status;
+    server.faults.stallAfterBytes = 100;
+    fixture.put('HelmRepository', 'charts', { url: server.url, timeout: '300ms' });
+    expect(await fails()).toMatchObject({
+      reason: 'ChartPullError',
+      message: expect.stringContaining('no complete answer within 0.3 s; check the server, or raise spec.timeout') as string,
+    });
   });
 });
 
@@ -424,6 +437,26 @@ describe('a chart out of the files of a source', () => {
     await fixture.publishSource('GitRepository', 'app', revision, files(more));
     use({ sourceRef: gitRepository, ...spec });
     expect(await fails()).toEqual({ reason, message: expect.stringMatching(message) as string });
+  });
+
+  it('that would fill the memory is refused: large files, and packages in packages', async () => {
+    const five = '0'.repeat(5 * 1024 * 1024);
+    const large = Object.fromEntries(Array.from({ length: 21 }, (_, at) => [`charts/web/files/${at}`, five]));
+    await fixture.publishSource('GitRepository', 'app', revision, files(large));
+    use({ chart: 'charts/web', sourceRef: gitRepository });
+    expect(await fails()).toEqual({
+      reason: 'InvalidChartReference',
+      message: expect.stringContaining('it unpacks to more than the 100 MiB allowed') as string,
+    });
+
+    const chart = 'apiVersion: v2\nname: bomb\nversion: 1.0.0\n';
+    const bomb = fluxLayer({ 'bomb/Chart.yaml': chart, 'bomb/zeros': five }).content;
+    const packages = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`charts/web/charts/b${at}.tgz`, bomb]));
+    await fixture.publishSource('GitRepository', 'app', `main@sha1:${'4'.repeat(40)}`, files(packages));
+    expect(await fails()).toEqual({
+      reason: 'ChartPackageError',
+      message: expect.stringMatching(/"charts\/b\d+\.tgz": it unpacks to more than the 100 MiB allowed/) as string,
+    });
   });
 
   describe('with dependencies', () => {

@@ -4,7 +4,7 @@ import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { chartFiles, startChartRepository, type TestChartRepository } from '../servers/chart-repository.ts';
-import { testPem } from '../servers/git.ts';
+import { otherCaPem, testPem } from '../servers/git.ts';
 import { createHelmFixture, failureOf, type HelmFixture } from '../servers/helm-fixture.ts';
 
 let fixture: HelmFixture;
@@ -238,9 +238,14 @@ describe('a repository over TLS with client certificates', () => {
     use({ url: server.url });
     expect(await fails()).toMatchObject({ reason: 'Failed', message: expect.stringContaining('unknown CA') as string });
     const [ca, cert, key] = [testPem('ca.crt'), testPem('client.crt'), testPem('client.key')];
-    fixture.secrets['apps/tls'] = { 'ca.crt': ca };
     use({ url: server.url, certSecretRef: { name: 'tls' } });
-    expect((await fails()).reason).toBe('Failed');
+    fixture.secrets['apps/tls'] = { 'ca.crt': otherCaPem() };
+    expect((await fails()).message).toContain('unknown CA');
+    fixture.secrets['apps/tls'] = { 'ca.crt': ca };
+    expect(await fails()).toMatchObject({
+      reason: 'Failed',
+      message: expect.stringContaining('client certificate') as string,
+    });
     fixture.secrets['apps/tls'] = { 'ca.crt': ca, 'tls.crt': cert, 'tls.key': key };
     expect((await reconcile())?.isNew).toBe(true);
 

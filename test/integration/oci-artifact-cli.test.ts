@@ -1,5 +1,4 @@
 // `continuo push|pull|list|tag artifact` and the real flux CLI on one registry: what one pushes the other pulls.
-import { spawn } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { ensureBinaries } from '../../tools/platform/index.ts';
+import { type RunningCommand, startCommand, startContinuo } from '../servers/command.ts';
 import { fluxLayer } from '../servers/flux-artifact.ts';
 import { pushTestArtifact, registryUser, startTestRegistry, type TestRegistry } from '../servers/registry.ts';
 
@@ -54,19 +54,18 @@ beforeEach(() => {
   url = `oci://${registry.host}/team/app-${count++}`;
 });
 
-function run(command: string, args: string[], home = 'docker'): Promise<Ran> {
-  const environment = { PATH: process.env['PATH'], HOME: directory, DOCKER_CONFIG: join(directory, home) };
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment });
-  let printed = '';
-  child.stdout.on('data', (chunk: Buffer) => (printed += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (printed += chunk.toString()));
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, printed })));
+function environment(home = 'docker') {
+  return { PATH: process.env['PATH'], HOME: directory, DOCKER_CONFIG: join(directory, home) };
 }
 
-const main = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
+async function ended({ result }: RunningCommand): Promise<Ran> {
+  const { code, stdout, stderr } = await result;
+  return { code, printed: stdout + stderr };
+}
+
 const clis = {
-  continuo: (...args: string[]) => run(process.execPath, ['--disable-warning=ExperimentalWarning', main, ...args]),
-  flux: (...args: string[]) => run(flux, args),
+  continuo: (...args: string[]) => ended(startContinuo(args, environment())),
+  flux: (...args: string[]) => ended(startCommand(flux, args, environment())),
 };
 type Cli = keyof typeof clis;
 
@@ -165,7 +164,7 @@ it('what goes wrong is told with the exit code for it', async () => {
     printed: expect.stringContaining('check the credentials in --creds') as string,
   });
   expect(secret.printed).not.toContain('wrong-word');
-  const anonymous = await run(process.execPath, [main, 'list', 'artifacts', url], 'none');
+  const anonymous = await ended(startContinuo(['list', 'artifacts', url], environment('none')));
   expect(anonymous.printed).toContain('run "docker login", or give --creds');
   for (const [args, words] of [
     [['push', 'artifact', url, ...origin], '--path is missing'],

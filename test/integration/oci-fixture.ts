@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createOciSource, type OciSourceDeps } from '../../activities/source/oci/oci-source.ts';
 import type { ArchivedRevision, FetchedRevision } from '../../activities/source/source-driver.ts';
 import type { OCIRepository, OCIRepositorySpec } from '../../k8s/api/oci-repository.ts';
@@ -49,6 +50,7 @@ export function createOciFixture(limits: Partial<OciSourceDeps> = {}): OciFixtur
       const data = secrets[`${namespace}/${name}`];
       return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
     },
+    logins: createCloudLogins({ env: {} }),
     readPullSecrets: async (namespace, name) => serviceAccounts[`${namespace}/${name}`],
     ...limits,
   });

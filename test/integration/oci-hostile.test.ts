@@ -93,6 +93,21 @@ describe('a layer', () => {
     expect(registry.requests.slice(before).some(({ path }) => path.includes('/blobs/'))).toBe(false);
   });
 
+  it.each([
+    ['less', 10, /blob .* has more than the 10 bytes allowed/],
+    ['more', 90_000, /the manifest says that it has 90000 bytes, it has \d+/],
+  ])('of which the manifest says that it has %s bytes than it has is refused', async (_title, size, words) => {
+    await pushTar(gzipSync(tarOf([{ path: 'a', content: 'x' }])));
+    const client = createRegistryClient({ host: registry.host, isInsecure: true });
+    const { mediaType, manifest } = await client.manifest(repository, 'latest', fixture.abort.signal);
+    const lie = { ...manifest, layers: manifest.layers?.map((layer) => ({ ...layer, size })) };
+    await client.pushManifest(repository, 'latest', mediaType, Buffer.from(JSON.stringify(lie)), fixture.abort.signal);
+    expect(await failureOf(fixture.reconcile())).toEqual({
+      reason: 'OCIArtifactPullFailed',
+      message: expect.stringMatching(words) as string,
+    });
+  });
+
   it('that is cut off inside, or no archive at all, is refused', async () => {
     const whole = tarOf([{ path: 'a', content: 'x'.repeat(5000) }]);
     await pushTar(gzipSync(whole.subarray(0, 1000)));
@@ -215,6 +230,20 @@ describe('a registry', () => {
     const { port } = endless.address() as AddressInfo;
     const client = createRegistryClient({ host: `127.0.0.1:${port}`, isInsecure: true });
     expect((await failureOf(client.tags('a', signal))).message).toContain('has more than 1000 pages');
+    await new Promise((resolve) => endless.close(resolve) && endless.closeAllConnections());
+  });
+
+  it('whose tags are megabytes long is left', async () => {
+    const long = JSON.stringify({ tags: ['x'.repeat(4_000_000)] });
+    let page = 0;
+    const endless = createServer((_request, response) => {
+      response.writeHead(200, { link: `</v2/a/tags/list?p=${page++}>; rel="next"` }).end(long);
+    });
+    await new Promise<void>((resolve) => endless.listen(0, '127.0.0.1', resolve));
+    const { port } = endless.address() as AddressInfo;
+    const client = createRegistryClient({ host: `127.0.0.1:${port}`, isInsecure: true });
+    expect((await failureOf(client.tags('a', signal))).message).toContain('has more than the 33554432 bytes allowed');
+    expect(page).toBeLessThan(10);
     await new Promise((resolve) => endless.close(resolve) && endless.closeAllConnections());
   });
 

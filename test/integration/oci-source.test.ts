@@ -10,7 +10,7 @@ import {
   type TestArtifact,
   type TestRegistry,
 } from '../servers/registry.ts';
-import { testPem } from '../servers/git.ts';
+import { otherCaPem, testPem } from '../servers/git.ts';
 import { startHttpProxy } from '../servers/http-proxy.ts';
 import { createOciFixture, dockerConfig, failureOf, type OciFixture } from './oci-fixture.ts';
 
@@ -231,7 +231,10 @@ describe('a registry without login', () => {
       });
     }
     fixture.use(url, { provider: 'aws' });
-    expect(await failureOf(fixture.fetch())).toMatchObject({ reason: 'FeatureGateDisabled' });
+    expect(await failureOf(fixture.fetch())).toMatchObject({
+      reason: 'AuthenticationFailed',
+      message: expect.stringContaining('logs in to its own registries alone') as string,
+    });
     fixture.use(url, { secretRef: { name: 'none' } });
     expect(await failureOf(fixture.fetch())).toEqual({
       reason: 'AuthenticationFailed',
@@ -480,6 +483,9 @@ describe.each(['server', 'mutual'] as const)('a registry with TLS, %s', (tls) =>
       reason: 'OCIArtifactPullFailed',
       message: expect.stringContaining('unknown CA') as string,
     });
+    fixture.secrets['apps/tls'] = { 'ca.crt': otherCaPem() };
+    fixture.use(url, { certSecretRef: { name: 'tls' } });
+    expect((await failureOf(fixture.fetch())).message).toContain('unknown CA');
     fixture.secrets['apps/tls'] = { 'ca.crt': 'nonsense' };
     fixture.use(url, { certSecretRef: { name: 'tls' } });
     expect(await failureOf(fixture.fetch())).toMatchObject({ reason: 'AuthenticationFailed' });

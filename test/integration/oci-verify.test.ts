@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createOciSource } from '../../activities/source/oci/oci-source.ts';
 import { createRegistryClient, type RegistryClient } from '../../activities/source/oci/registry-client.ts';
 import type { OCIRepository } from '../../k8s/api/oci-repository.ts';
@@ -23,6 +24,7 @@ const driver = createOciSource({
   dataDirectory: join(directory, 'data'),
   readSecret: async () => secret,
   readPullSecrets: async () => [],
+  logins: createCloudLogins({ env: {} }),
 });
 
 beforeAll(async () => {

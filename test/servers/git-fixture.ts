@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createGitSource, type GitSourceDeps } from '../../activities/source/git/git-source.ts';
 import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
 import type { ArchivedRevision, FetchedRevision } from '../../activities/source/source-driver.ts';
@@ -66,6 +67,7 @@ export function createGitFixture(): GitFixture {
       const driver = createGitSource({
         store,
         dataDirectory: join(directory, 'data'),
+        logins: createCloudLogins({ env: {} }),
         async readSecret(namespace, name) {
           const data = secrets[`${namespace}/${name}`];
           return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));

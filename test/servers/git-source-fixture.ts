@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createUnpackedArtifacts } from '../../activities/artifact/unpack.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createGitSource, type GitSourceDeps } from '../../activities/source/git/git-source.ts';
 import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
 import type { ArchivedRevision, FetchedRevision, VerifiedRevision } from '../../activities/source/source-driver.ts';
@@ -49,6 +50,7 @@ export function createGitSourceFixture(options: Partial<GitSourceDeps> = {}): Gi
   const driver = createGitSource({
     store,
     dataDirectory: join(directory, 'data'),
+    logins: createCloudLogins({ env: {} }),
     include: { unpacked, gitRepository: async ({ name }) => objects.get(name) },
     async readSecret(namespace, name) {
       const data = secrets[`${namespace}/${name}`];

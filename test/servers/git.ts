@@ -53,6 +53,11 @@ export function testPem(name: 'ca.crt' | 'server.crt' | 'server.key' | 'client.c
   return readFileSync(join(import.meta.dirname, 'tls', name), 'utf8');
 }
 
+/** The certificate of an authority that has issued none of them. */
+export function otherCaPem(): string {
+  return readFileSync(join(import.meta.dirname, '../fixtures/notation/other-root.crt'), 'utf8');
+}
+
 export async function startTestGitServer(options: TestGitServerOptions = {}): Promise<TestGitServer> {
   const root = mkdtempSync(join(tmpdir(), 'continuo-git-'));
   const backend = await startGitServer({ root });

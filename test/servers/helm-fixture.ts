@@ -8,6 +8,7 @@ import { createFileArtifactStore } from '../../activities/artifact/file-store.ts
 import { createReadArtifact } from '../../activities/artifact/read-artifact.ts';
 import { createUnpackedArtifacts } from '../../activities/artifact/unpack.ts';
 import { readValuesYaml, writeValuesYaml } from '../../activities/helm/values-yaml.ts';
+import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createChartRepositories } from '../../activities/source/helm/chart-repositories.ts';
 import { createHelmChartSource } from '../../activities/source/helm/helm-chart-source.ts';
 import { createHelmRepositorySource } from '../../activities/source/helm/helm-repository-source.ts';
@@ -69,6 +70,7 @@ export function createHelmFixture(): HelmFixture {
     dataDirectory: directory,
     readSecret,
     readPullSecrets: async () => undefined,
+    logins: createCloudLogins({ env: {} }),
     yaml: { read: readValuesYaml, write: writeValuesYaml },
     source: async (kind: string, { name }: { name: string }) => objects.get(`${kind}/${name}`),
   };

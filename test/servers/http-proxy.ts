@@ -13,8 +13,11 @@ export interface TestProxy {
   close(): Promise<void>;
 }
 
-/** With `login` (`user:password`) all others are refused with 407. */
-export async function startHttpProxy(login?: string): Promise<TestProxy> {
+/**
+ * With `login` (`user:password`) all others are refused with 407. `hosts` says where tunnels to a host lead instead:
+ * `example.org:443` → `127.0.0.1:8443`.
+ */
+export async function startHttpProxy(login?: string, hosts: Record<string, string> = {}): Promise<TestProxy> {
   const requests: string[] = [];
   const faults: TestProxy['faults'] = {};
   const sockets = new Set<Duplex>();
@@ -46,7 +49,7 @@ export async function startHttpProxy(login?: string): Promise<TestProxy> {
       client.end(`HTTP/1.1 ${status} No\r\n\r\n`);
       return;
     }
-    const { hostname, port } = new URL(`http://${incoming.url}`);
+    const { hostname, port } = new URL(`http://${hosts[incoming.url ?? ''] ?? incoming.url}`);
     const target: Socket = connect(Number(port || 80), hostname.replace(/^\[(.*)\]$/, '$1'), () => {
       client.write('HTTP/1.1 200 Connected\r\n\r\n');
       target.write(head);

@@ -55,8 +55,8 @@ export interface TestS3Server {
 }
 
 export interface TestS3ServerOptions {
-  /** With the test certificate. */
-  tls?: boolean;
+  /** With the test certificate; `mutual` demands that of the client as well. */
+  tls?: boolean | 'mutual';
 }
 
 const accessKey = 'continuo-test';
@@ -107,7 +107,16 @@ export async function startTestS3Server(options: TestS3ServerOptions = {}): Prom
     void serve(incoming, response).catch(() => response.destroy());
   };
   const server = options.tls
-    ? createTlsServer({ cert: testPem('server.crt'), key: testPem('server.key') }, listener)
+    ? createTlsServer(
+        {
+          cert: testPem('server.crt'),
+          key: testPem('server.key'),
+          ca: testPem('ca.crt'),
+          requestCert: options.tls === 'mutual',
+          rejectUnauthorized: options.tls === 'mutual',
+        },
+        listener,
+      )
     : createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

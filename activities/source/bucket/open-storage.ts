@@ -128,7 +128,7 @@ async function openS3(open: Opening): Promise<BucketStorage> {
 }
 
 async function s3Credentials(open: Opening): Promise<Parameters<typeof createS3Storage>[0]['credentials']> {
-  const { spec, secret, env } = open;
+  const { spec, secret } = open;
   if (secret) {
     const accessKeyId = secretText(secret.data, 'accesskey')?.trim();
     const secretAccessKey = secretText(secret.data, 'secretkey')?.trim();

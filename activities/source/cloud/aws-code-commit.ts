@@ -3,8 +3,7 @@
 import { createHash, createHmac } from 'node:crypto';
 import type { S3Credentials } from '../../s3-client.ts';
 
-const hostPattern =
-  /^(?:[a-z0-9-]+\.)?git-codecommit(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$/;
+const hostPattern = /^(?:[a-z0-9-]+\.)?git-codecommit(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?amazonaws\.com(?:\.cn)?$/;
 
 /** The region of a host of CodeCommit; undefined for any other host. */
 export function codeCommitRegionOf(hostname: string): string | undefined {

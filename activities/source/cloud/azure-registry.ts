@@ -32,7 +32,9 @@ export async function azureRefreshToken(
 /** The end of a JSON web token, as it says itself; what it signs is for the registry to check. */
 function expiryOf(token: string): number {
   try {
-    const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as { exp?: unknown };
+    const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as {
+      exp?: unknown;
+    };
     return typeof exp === 'number' ? exp * 1000 : 0;
   } catch {
     return 0;

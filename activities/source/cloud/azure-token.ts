@@ -126,7 +126,10 @@ export async function ambientAzureToken(azure: AzureAccess, signal: AbortSignal)
   return await managedIdentityToken(azure, AbortSignal.any([signal, AbortSignal.timeout(metadataTimeoutMs)]));
 }
 
-async function managedIdentityToken({ env, resource, clientId }: AzureAccess, signal: AbortSignal): Promise<AccessToken> {
+async function managedIdentityToken(
+  { env, resource, clientId }: AzureAccess,
+  signal: AbortSignal,
+): Promise<AccessToken> {
   const [endpoint, header] = [env['IDENTITY_ENDPOINT'], env['IDENTITY_HEADER']];
   const isOfService = Boolean(endpoint && header);
   const host = (env['AZURE_POD_IDENTITY_AUTHORITY_HOST'] ?? 'http://169.254.169.254').replace(/\/+$/, '');

@@ -11,7 +11,13 @@ import { ambientAwsCredentials, awsCredentialsOfAccount, type TemporaryCredentia
 import { awsRegistryOf, awsRegistryPassword } from './aws-registry.ts';
 import { azureRefreshToken, azureRegistryResourceOf } from './azure-registry.ts';
 import { ambientAzureToken, azureResources, azureTokenOfAccount } from './azure-token.ts';
-import { type AccountDeps, accountOf, type CloudAccount, type CloudIdentity, type Environment } from './cloud-identity.ts';
+import {
+  type AccountDeps,
+  accountOf,
+  type CloudAccount,
+  type CloudIdentity,
+  type Environment,
+} from './cloud-identity.ts';
 import { gcpTokenOfAccount } from './gcp-federation.ts';
 import { ambientGcpToken, cloudPlatform } from './gcp-token.ts';
 import { logIn } from './log-in.ts';

@@ -92,7 +92,8 @@ function subjectToken(text: string, field: string | undefined): string {
 const accountAnnotation = 'iam.gke.io/gcp-service-account';
 const accountPattern = /^[a-zA-Z0-9-]{1,100}@[a-zA-Z0-9-]{1,100}\.iam\.gserviceaccount\.com$/;
 const providerAnnotation = 'gcp.auth.fluxcd.io/workload-identity-provider';
-const providerPattern = /^projects\/\d{1,30}\/locations\/global\/workloadIdentityPools\/[^/]{1,100}\/providers\/[^/]{1,100}$/;
+const providerPattern =
+  /^projects\/\d{1,30}\/locations\/global\/workloadIdentityPools\/[^/]{1,100}\/providers\/[^/]{1,100}$/;
 
 /**
  * The Google account that a service account's annotation names, to act as it; undefined: the account itself was given
@@ -115,7 +116,10 @@ export async function gcpTokenOfAccount(
 ): Promise<AccessToken> {
   const email = googleAccountOf(account);
   const endpointOf = (service: string): string =>
-    (env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${service.toUpperCase()}`] ?? `https://${service}.googleapis.com`).replace(/\/+$/, '');
+    (env[`CLOUDSDK_API_ENDPOINT_OVERRIDES_${service.toUpperCase()}`] ?? `https://${service}.googleapis.com`).replace(
+      /\/+$/,
+      '',
+    );
   const { tokenAudience, audience } = account.annotations[providerAnnotation]
     ? audiencesOfProvider(account)
     : await audiencesOfGke(env, signal);

@@ -81,10 +81,7 @@ export function remoteOf(
   }
 
   /** Of a Secret, only whom to trust is taken: the login is that of the cloud. */
-  async function cloudCredentials(
-    provider: 'aws' | 'azure',
-    proxy: GitCredentials['proxy'],
-  ): Promise<GitCredentials> {
+  async function cloudCredentials(provider: 'aws' | 'azure', proxy: GitCredentials['proxy']): Promise<GitCredentials> {
     const origin = `spec.provider "${provider}"`;
     const identity = { namespace, serviceAccountName: spec.serviceAccountName };
     const authorization = await deps.logins.git(provider, url, identity, { proxy }, signal);

@@ -17,7 +17,17 @@ describe('a .helmignore', () => {
     expect(withoutIgnored(paths, compileHelmIgnore(rules))).toEqual(left);
   });
 
-  it.each(['**/x', '[a'])('with "%s" is refused as Helm does', (rule) => {
+  it('answers for patterns made to be slow, and refuses too many of them', () => {
+    const isIgnored = compileHelmIgnore(`${'*a'.repeat(60)}b\n`);
+    expect(isIgnored('a'.repeat(250), false)).toBe(false);
+    expect(isIgnored(`${'a'.repeat(249)}b`, false)).toBe(true);
+    expect(() => compileHelmIgnore('a\n'.repeat(1_001))).toThrow('more than the 1000 lines allowed');
+    const many = compileHelmIgnore('a\n'.repeat(900));
+    const paths = Array.from({ length: 10_000 }, (_, at) => `f${at}`);
+    expect(() => withoutIgnored(paths, many)).toThrow('too many patterns for so many files');
+  });
+
+  it.each(['**/x', '[a', '[z-a]'])('with "%s" is refused as Helm does', (rule) => {
     expect(() => compileHelmIgnore(rule)).toThrow('.helmignore has "');
   });
 });
