@@ -99,8 +99,7 @@ export function createS3Client(connection: S3Connection): S3Client {
         throw error;
       } catch (error) {
         signal.throwIfAborted();
-        const isTransient = !(error instanceof S3Error) || error.status >= 500 || error.status === 429;
-        if (!isTransient || attempt >= attempts) throw error;
+        if (attempt >= attempts || !isTransient(error)) throw error;
         await sleep(firstPauseMs * 2 ** (attempt - 1), undefined, { signal });
       }
     }

@@ -13,6 +13,9 @@ const manifests: Record<string, string> = {
   'with comments and blank lines':
     '# Source: a\nkind: A\nmetadata:\n  # name\n  name: a\n\n  labels:\n\n    x: y\n\nspec: {}\n',
   'with flow maps': 'kind: A\nmetadata: {name: a, labels: {x: y}}\n',
+  'with all of it in one line':
+    'kind: A\nmetadata: { name: "a}", labels: {app: old}, annotations: {} }\nspec: {metadata: {}}\n',
+  'with an anchor in that line': 'kind: A\nmetadata: {name: &n a}\nother: *n\n',
   'with an empty label map': 'kind: A\nmetadata:\n  name: a\n  labels: {}\n',
   'with quoted keys': 'kind: A\nmetadata:\n  "labels":\n    "app": old\n    \'x\': y\n  name: a\n',
   'with a label over two lines': 'kind: A\nmetadata:\n  labels:\n    x: "a\n      b"\n  name: a\n',

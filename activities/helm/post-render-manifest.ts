@@ -34,6 +34,9 @@ export function setManifestMetadata(document: string, { labels, annotations }: M
 
 type Field = 'labels' | 'annotations';
 
+/** All of it in one line, which can be parsed alone. */
+const inlineMetadata = /^metadata: *\{[^&*#]*\} *$/;
+
 function setFields(document: string, field: Field, entries: Readonly<Record<string, string>>): string {
   if (Object.keys(entries).length === 0) return document;
   return setInText(document, field, entries) ?? setInTree(document, field, entries);
@@ -45,6 +48,10 @@ function setFields(document: string, field: Field, entries: Readonly<Record<stri
  */
 function setInText(document: string, field: Field, entries: Readonly<Record<string, string>>): string | undefined {
   const lines = document.split('\n');
+  const [inline, ...others] = lines.filter((line) => line.startsWith('metadata:'));
+  if (inline !== undefined && others.length === 0 && inlineMetadata.test(inline)) {
+    return lines.with(lines.indexOf(inline), setInTree(inline, field, entries).trimEnd()).join('\n');
+  }
   const start = lines.indexOf('metadata:');
   if (start < 0 || lines.some((line) => line.startsWith('metadata:') && line !== 'metadata:')) return undefined;
   if (lines.indexOf('metadata:', start + 1) >= 0) return undefined;

@@ -56,7 +56,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     const { name, version, appVersion, ociDigest } = loaded;
     const attempt = attemptOf(object, { name, version, appVersion, ociDigest }, configDigestOf(values));
     const release = namedReleaseOf(object);
-    const timeouts = timeoutsOf(object);
+    const common = { release, attempt, timeouts: timeoutsOf(object), isProgressTold: true };
     return await withTarget(deps, object, async (target) => {
       const signal = signalOf(target);
       const storage = storageOf(target, release);
@@ -110,10 +110,12 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     }
   }
 
-  async function actTelling(input: ReleaseActionInput): Promise<ReleaseActionResult> {
-    const { helmRelease, progress } = input;
-    return progress === undefined ? await act(input) : await deps.telling(helmRelease, progress, () => act(input));
-  }
+  const telling =
+    (work: typeof act): typeof act =>
+    async (input) => {
+      const { helmRelease, progress } = input;
+      return progress === undefined ? await work(input) : await deps.telling(helmRelease, progress, () => work(input));
+    };
 
   return {
     /** Applies the HelmChart of `spec.chart`, and deletes one that is wanted no more (contract 2.2, step 3). Fails with ReconcileError. */
@@ -141,11 +143,11 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       });
     },
 
-    installRelease: actTelling,
-    upgradeRelease: actTelling,
-    testRelease: actTelling,
-    rollbackRelease: actTelling,
-    uninstallRelease: actTelling,
+    installRelease: telling(act),
+    upgradeRelease: telling(act),
+    testRelease: telling(act),
+    rollbackRelease: telling(act),
+    uninstallRelease: telling(act),
 
     /** A release that was left pending becomes a failed one (contract 2.2, "Locked"). */
     async unlockRelease(input: ReleaseActionInput): Promise<ReleaseActionResult> {
@@ -166,7 +168,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     },
 
     /** Puts right what was changed in the cluster; no revision is made. */
-    async correctReleaseDrift(input: ReleaseActionInput): Promise<ReleaseActionResult> {
+    correctReleaseDrift: telling(async (input) => {
       const startedMs = performance.now();
       const object = await mustFind(deps, input.helmRelease);
       const release = namedReleaseOf(object);
@@ -192,7 +194,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       } finally {
         clearInterval(timer);
       }
-    },
+    }),
 
     /** The rollout of a revision failed: it is recorded as Helm itself would have done. */
     async failRelease({ helmRelease, message, result }: SettleReleaseInput): Promise<ReleaseActionResult> {

@@ -13,9 +13,7 @@ function answer(data: Record<string, string>): Buffer {
     field(6, metadata.resourceVersion),
     Buffer.from([7 << 3, 200, 1]), // the generation: a number
   ]);
-  const entries = Object.entries(data).map(([key, value]) =>
-    field(2, Buffer.concat([field(1, key), field(2, value)])),
-  );
+  const entries = Object.entries(data).map(([key, value]) => field(2, Buffer.concat([field(1, key), field(2, value)])));
   const content = Buffer.concat([field(1, identity), ...entries, field(3, 'helm.sh/release.v1')]);
   return writeEnvelope([field(1, field(2, 'Secret')), field(2, content)]);
 }

@@ -141,7 +141,8 @@ export function recordOf({ metadata }: KubeObject): ReleaseRecord {
 
 /** The packed release that a Secret holds. Throws an `Error` that names a Secret which holds none. */
 function packedIn({ metadata, type, data }: KubeObject): Buffer {
-  if (type !== secretType) throw new Error(`${subjectOfSecret(metadata)} is no release: its type is not "${secretType}"`);
+  if (type !== secretType)
+    throw new Error(`${subjectOfSecret(metadata)} is no release: its type is not "${secretType}"`);
   return Buffer.from((data as Record<string, string> | undefined)?.release ?? '', 'base64');
 }
 

@@ -20,6 +20,7 @@ import {
   upgradeArgs,
 } from './command.ts';
 import { applyChartCrds, chartCrdsOf, type CrdPolicy } from './crds.ts';
+import { recordedCause, replacedRevision } from './earlier-attempt.ts';
 import { releaseSecretName } from './names.ts';
 import { createPostRender, originLabelsOf } from './post-render.ts';
 import { attemptName, type ReleaseDependencies, type ReleaseTarget, signalOf, storageOf } from './release-context.ts';
@@ -70,7 +71,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const makesRevision = action === 'install' || action === 'upgrade' || action === 'rollback';
   const own = makesRevision && before[0]?.annotations[attemptAnnotation] === attempt ? before[0] : undefined;
   const others = own ? before.slice(1) : before;
-  const replaced = replacedOf(others, own ? object.status?.history : undefined);
+  const replaced = replacedRevision(others, own && object.status?.history);
   let failure: ReleaseActionResult['failure'];
   let written: HelmOutcome['written'];
   const undone = action === 'rollback' ? before[0] : undefined;
@@ -90,7 +91,9 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const isMade = newest && (!makesRevision || newest.annotations[attemptAnnotation] === attempt);
   if (!newest || !isMade) return { ...common, failure, durationMs };
   // Helm has recorded it as failed and the worker died before it could say so.
-  if (!failure && newest.release.info.status === 'failed') failure = { message: causeOf(newest) };
+  if (!failure && newest.release.info.status === 'failed') {
+    failure = { message: recordedCause(newest.release.info.description) };
+  }
   const areTestsOn = action === 'test';
   const [known] = object.status?.history ?? [];
   const snapshot = snapshotOf(newest.release, {
@@ -110,27 +113,6 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
     mustWait: isAwaitedOutside(object, wait) && !isWaitDisabled(object, action),
     durationMs,
   };
-}
-
-/**
- * The revision that helm calls superseded: the deployed one, or for want of one the newest, which had failed. Where the
- * attempt has been made before, helm may have done so already, and what the status tells is how it was.
- */
-function replacedOf(
-  records: readonly ReleaseRecord[],
-  told: readonly HelmSnapshot[] = [],
-): { version: number; status: string } | undefined {
-  const before = records.map(({ version, status }) => ({
-    version,
-    status: told.find((snapshot) => snapshot.version === version)?.status ?? status,
-  }));
-  return before.find(({ status }) => status === 'deployed') ?? before[0];
-}
-
-/** What helm said, out of what it recorded: `Upgrade "<name>" failed: <what it said>`. */
-function causeOf({ release }: ReadRelease): string {
-  const { description = '' } = release.info;
-  return /^\w+ "[^"]*" failed: (.*)$/s.exec(description)?.[1] ?? description;
 }
 
 interface HelmCall {

@@ -124,7 +124,9 @@ test('a release survives being stored', () => {
 test.each(['', '\0\0\0', Buffer.from('{"a": "top-secret"').toString('base64')])(
   'what is no release is refused without a word of it: %s',
   (data) => {
-    expect(() => decodeRelease(Buffer.from(data))).toThrow(/^the stored release (?:is no JSON|has no name|cannot be unpacked)/);
+    expect(() => decodeRelease(Buffer.from(data))).toThrow(
+      /^the stored release (?:is no JSON|has no name|cannot be unpacked)/,
+    );
   },
 );
 

@@ -24,7 +24,9 @@ export function releaseOfSecret(answer: Buffer): AnsweredSecret | undefined {
     if (!metadata) return undefined;
     const identity = readFields(metadata);
     const text = (number: number): string => contentOf(identity, number)?.toString('utf8') ?? '';
-    const entries = fields.filter(({ number }) => number === secretFields.data).map(({ content }) => readFields(content));
+    const entries = fields
+      .filter(({ number }) => number === secretFields.data)
+      .map(({ content }) => readFields(content));
     const release = entries.find((entry) => contentOf(entry, mapEntry.key)?.toString('utf8') === 'release');
     const packed = release && contentOf(release, mapEntry.value);
     const [name, resourceVersion] = [text(metadataFields.name), text(metadataFields.resourceVersion)];

@@ -13,6 +13,7 @@ export function startCli(args: readonly string[], environment: Record<string, st
     TEMPORAL_ADDRESS: inject('temporalAddress'),
     CONTINUO_UI_URL: 'http://ui.test',
     CONTINUO_KUSTOMIZE: join(inject('binDir'), 'kustomize'),
+    CONTINUO_HELM: join(inject('binDir'), 'helm'),
     CONTINUO_SOPS: join(inject('binDir'), 'sops'),
     ...environment,
   });

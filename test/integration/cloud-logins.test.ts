@@ -1,7 +1,7 @@
 // Logins of spec.provider to the registries and Git servers of AWS, Google and Azure, against servers that check every
 // signature and token, under the clouds' own names through a proxy.
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CloudLogins, createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import type { AccountDeps } from '../../activities/source/cloud/cloud-identity.ts';
@@ -57,6 +57,7 @@ beforeEach(() => {
   attempt += 1;
   clouds.requests.length = 0;
   clouds.keys = { AKIAOWN: { secretAccessKey: own.AWS_SECRET_ACCESS_KEY } };
+  clouds.issued = { ecr: 'password-of-ecr', google: 'token-of-google', azure: `token-of-entra-${attempt}` };
   clouds.trusted = {};
   clouds.faults = {};
   clouds.lifeSeconds = 3600;
@@ -87,6 +88,7 @@ function loginsWith(env: Record<string, string>, deps?: Partial<AccountDeps>): C
 }
 
 function use(host: string, logins: CloudLogins, spec: Partial<OCIRepositorySpec>): void {
+  fixture?.close();
   fixture = createOciFixture({ logins });
   fixture.secrets['apps/ca'] = { 'ca.crt': cloudCa };
   fixture.secrets['apps/proxy'] = { address: front.proxy.url };
@@ -165,8 +167,6 @@ describe('a registry of Amazon', () => {
       reason: 'AuthenticationFailed',
       message: 'the registry service of provider "aws" gave no credentials: the signature is wrong',
     });
-    clouds.issued.ecr = 'password-of-ecr';
-    const issued = clouds.issued.ecr;
     use(cloudHosts.ecr, loginsWith({ ...own, OTHER: '1' }), { provider: 'aws' });
     await fixture.fetch();
     clouds.issued.ecr = 'another';
@@ -174,7 +174,6 @@ describe('a registry of Amazon', () => {
       reason: 'AuthenticationFailed',
       message: expect.stringContaining('check what the identity of the worker may do'),
     });
-    clouds.issued.ecr = issued;
     use(cloudHosts.ecr, loginsWith({ AWS_EC2_METADATA_DISABLED: 'true' }), { provider: 'aws' });
     expect((await failureOf(fixture.fetch())).message).toBe(
       'the identity of the worker gave no credentials: the worker has no AWS credentials of its own',
@@ -184,10 +183,9 @@ describe('a registry of Amazon', () => {
   it('is not waited for when the machine has no metadata', async () => {
     clouds.faults['/imds/latest/api/token'] = { delayMs: 60_000 };
     use(cloudHosts.ecr, loginsWith({}), { provider: 'aws' });
-    expect(await failureOf(fixture.fetch())).toEqual({
+    expect(await failureOf(fixture.fetch())).toMatchObject({
       reason: 'AuthenticationFailed',
-      message:
-        'the identity of the worker gave no credentials: the worker has no AWS credentials of its own, and no instance role could be asked for',
+      message: expect.stringContaining('and no instance role could be asked for'),
     });
   }, 20_000);
 
@@ -248,8 +246,7 @@ describe('a registry of Google', () => {
     const audience = '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/worker';
     const email = 'worker@my-project.iam.gserviceaccount.com';
     clouds.trusted = { [audience]: 'the worker', [email]: audience };
-    fixture = createOciFixture();
-    const file = join(fixture.directory, 'federation.json');
+    const file = join(dirname(clouds.tokenFile), 'federation.json');
     const iam = `${clouds.url}/google-iam/v1/projects/-/serviceAccounts`;
     writeFileSync(
       file,
@@ -262,10 +259,8 @@ describe('a registry of Google', () => {
         credential_source: { file: clouds.tokenFile },
       }),
     );
-    const written = fixture;
     use(cloudHosts.google, loginsWith({ GOOGLE_APPLICATION_CREDENTIALS: file }), { provider: 'gcp' });
     await pulls();
-    written.close();
     expect(clouds.requests).toEqual([
       'POST /google-sts/v1/token https://www.googleapis.com/auth/cloud-platform',
       `POST /google-iam/v1/projects/-/serviceAccounts/${email}:generateAccessToken`,
@@ -355,14 +350,12 @@ describe('a registry of Azure', () => {
   });
 
   it('that does not exchange the token says so', async () => {
-    const { azure } = clouds.issued;
     use(cloudHosts.azure, loginsWith({}), { provider: 'azure' });
     clouds.faults['/metadata/identity/oauth2/token'] = { status: 200, body: '{"access_token":"of-another"}' };
     expect(await failureOf(fixture.fetch())).toEqual({
       reason: 'AuthenticationFailed',
       message: 'the registry service of provider "azure" gave no credentials: authentication required',
     });
-    expect(clouds.issued.azure).toBe(azure);
   });
 });
 

@@ -245,7 +245,9 @@ describe('a chart of a HelmRepository', () => {
     fixture.put('HelmRepository', 'charts', { url: server.url, timeout: '300ms' });
     expect(await fails()).toMatchObject({
       reason: 'ChartPullError',
-      message: expect.stringContaining('no complete answer within 0.3 s; check the server, or raise spec.timeout') as string,
+      message: expect.stringContaining(
+        'no complete answer within 0.3 s; check the server, or raise spec.timeout',
+      ) as string,
     });
   });
 });
@@ -450,7 +452,7 @@ describe('a chart out of the files of a source', () => {
     });
 
     const chart = 'apiVersion: v2\nname: bomb\nversion: 1.0.0\n';
-    const bomb = fluxLayer({ 'bomb/Chart.yaml': chart, 'bomb/zeros': five }).content;
+    const bomb = fluxLayer({ 'bomb/Chart.yaml': chart, 'bomb/zeros': five }).content as Buffer;
     const packages = Object.fromEntries(Array.from({ length: 30 }, (_, at) => [`charts/web/charts/b${at}.tgz`, bomb]));
     await fixture.publishSource('GitRepository', 'app', `main@sha1:${'4'.repeat(40)}`, files(packages));
     expect(await fails()).toEqual({

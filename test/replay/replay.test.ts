@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { workflowTypes } from '../../workflows/messages.ts';
 
 const directory = join(import.meta.dirname, 'histories');
 const recorded = readdirSync(directory).filter((name) => name.endsWith('.json'));
@@ -16,7 +17,7 @@ describe('recorded histories', () => {
   test('there are some of every workflow', () => {
     const types = new Set(recorded.map((name) => name.split('.')[0]));
 
-    expect([...types].sort()).toEqual(['cluster', 'gitRepository', 'helmRelease', 'kustomization']);
+    expect([...types].sort()).toEqual(['cluster', ...Object.values(workflowTypes)].sort());
   });
 
   test('all replay with the workflows as they are now', async () => {

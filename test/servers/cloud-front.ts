@@ -1,5 +1,5 @@
-// Registries and Git servers of the clouds under their own names, with TLS: a server that asks for the login of the cloud
-// whose host it is called by, and passes on what is allowed to a real registry or Git server. A forward proxy leads there.
+// Registries, storages and Git servers of the clouds under their own names, with TLS: a server that asks for the login of the cloud
+// whose host it is called by, and passes on what is allowed to another server. A forward proxy leads there.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
@@ -17,6 +17,8 @@ export const cloudHosts = {
   azure: 'team.azurecr.io',
   codeCommit: 'git-codecommit.eu-west-1.amazonaws.com',
   devOps: 'dev.azure.com',
+  gcs: 'storage.googleapis.com',
+  blob: 'account1.blob.core.windows.net',
 } as const;
 
 /** For spec.certSecretRef and spec.secretRef. */
@@ -33,15 +35,22 @@ export interface CloudFront {
 
 const basicOf = (user: string, password: string): string =>
   `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+/** What `cloud-storage.ts` takes. */
+const innerLogins: Record<string, string> = {
+  [cloudHosts.gcs]: 'Bearer token-of-google',
+  [cloudHosts.blob]: 'Bearer token-of-entra',
+};
 const devOpsResource = '499b84ac-1321-427f-aa17-267ca6975798';
 
 /** `targets`: host → where what is allowed goes, `http://…`. */
 export async function startCloudFront(clouds: TestClouds, targets: Record<string, string>): Promise<CloudFront> {
   const requests: string[] = [];
-  const jwtOf = (name: string): string =>
-    `e30.${Buffer.from(JSON.stringify({ name, exp: Math.floor(Date.now() / 1000) + 3600 })).toString('base64url')}.e30`;
-  const refreshToken = jwtOf('refresh');
-  const accessToken = jwtOf('access');
+  const exp = Math.floor(Date.now() / 1000) + 3600;
+  /** One for each token of Entra ID. */
+  const jwtOf = (use: string): string => {
+    const claims = Buffer.from(JSON.stringify({ use, of: clouds.issued.azure, exp }));
+    return `e30.${claims.toString('base64url')}.e30`;
+  };
 
   /** CodeCommit's password is the signature of host and path. */
   function isCodeCommit(authorization: string, path: string): boolean {
@@ -68,11 +77,15 @@ export async function startCloudFront(clouds: TestClouds, targets: Record<string
       case cloudHosts.google:
         return authorization === basicOf('oauth2accesstoken', issued.google) ? undefined : basic;
       case cloudHosts.azure:
-        return authorization === `Bearer ${accessToken}`
+        return authorization === `Bearer ${jwtOf('access')}`
           ? undefined
           : `Bearer realm="https://${host}/oauth2/token",service="${host}",scope="repository:team/web:pull"`;
       case cloudHosts.codeCommit:
         return isCodeCommit(authorization, path) ? undefined : basic;
+      case cloudHosts.gcs:
+        return authorization === `Bearer ${issued.google}` ? undefined : 'Bearer';
+      case cloudHosts.blob:
+        return authorization === `Bearer ${issued.azure}.https://storage.azure.com` ? undefined : 'Bearer';
       default:
         return authorization === `Bearer ${issued.azure}.${devOpsResource}` ? undefined : 'Bearer';
     }
@@ -83,10 +96,10 @@ export async function startCloudFront(clouds: TestClouds, targets: Record<string
     const isService = form.get('service') === cloudHosts.azure;
     const wanted = `${clouds.issued.azure}.https://management.azure.com`;
     if (path === '/oauth2/exchange' && isService && form.get('access_token') === wanted) {
-      return { status: 200, body: JSON.stringify({ refresh_token: refreshToken }) };
+      return { status: 200, body: JSON.stringify({ refresh_token: jwtOf('refresh') }) };
     }
-    if (path === '/oauth2/token' && isService && form.get('refresh_token') === refreshToken) {
-      return { status: 200, body: JSON.stringify({ access_token: accessToken }) };
+    if (path === '/oauth2/token' && isService && form.get('refresh_token') === jwtOf('refresh')) {
+      return { status: 200, body: JSON.stringify({ access_token: jwtOf('access') }) };
     }
     return { status: 401, body: '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}' };
   }
@@ -109,7 +122,9 @@ export async function startCloudFront(clouds: TestClouds, targets: Record<string
       return;
     }
     const { authorization: _, ...others } = headers;
-    const onward = httpRequest(`${targets[host]}${url}`, { method, headers: others }, (found) => {
+    // What stands behind has passwords of its own, if any.
+    const inner = innerLogins[host] ? { authorization: innerLogins[host] } : {};
+    const onward = httpRequest(`${targets[host]}${url}`, { method, headers: { ...others, ...inner } }, (found) => {
       note(found.statusCode ?? 0);
       response.writeHead(found.statusCode ?? 502, found.headers);
       found.pipe(response);

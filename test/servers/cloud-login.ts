@@ -17,6 +17,8 @@ export interface TestClouds {
   requests: string[];
   /** Keys that AWS knows; what the token services give is added. */
   keys: AwsKeys;
+  /** What AWS gives in place of new keys: those of a storage. */
+  givenKey?: { id: string; secret: string };
   /** Roles and applications → who may take them. */
   trusted: Record<string, string>;
   /** Path → fault; may be changed between requests. */
@@ -91,6 +93,14 @@ export async function startTestClouds(check: TokenCheck = async () => undefined)
       return { status: 403, body: `<ErrorResponse>${error}</ErrorResponse>` };
     }
     const { id, secret, session, expires } = newKey('role');
+    const given = clouds.givenKey;
+    if (given) {
+      const only = `<AccessKeyId>${given.id}</AccessKeyId><SecretAccessKey>${given.secret}</SecretAccessKey>`;
+      return {
+        status: 200,
+        body: `<AssumeRoleWithWebIdentityResponse><Credentials>${only}</Credentials></AssumeRoleWithWebIdentityResponse>`,
+      };
+    }
     const key = `<AccessKeyId>${id}</AccessKeyId><SecretAccessKey>${secret}</SecretAccessKey>`;
     const rest = `<SessionToken>${session}</SessionToken><Expiration>${expires}</Expiration>`;
     const result = `<AssumeRoleWithWebIdentityResult><Credentials>${key}${rest}</Credentials></AssumeRoleWithWebIdentityResult>`;

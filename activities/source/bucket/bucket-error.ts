@@ -18,12 +18,19 @@ interface Explanation {
   advice: string;
 }
 
+/** What is known of the way to a bucket. */
+export interface BucketAccess {
+  hasCredentials: boolean;
+  /** What to look at when the server cuts the connection; may be empty. */
+  hint: string;
+}
+
 /** The failure of an operation such as `listing`; what is a failure already stays as it is. */
 export function bucketFailure(
   operation: string,
   storage: Pick<BucketStorage, 'name'>,
   error: unknown,
-  hasCredentials: boolean,
+  { hasCredentials, hint }: BucketAccess,
 ): Error {
   if (error instanceof Error && ['ApplicationFailure', 'CancelledFailure', 'AbortError'].includes(error.name))
     return error;
@@ -36,7 +43,7 @@ export function bucketFailure(
   if (error instanceof ObjectChanged) {
     return failure('BucketOperationFailed', `${subject}: ${error.message}, again and again`, { cause: error });
   }
-  const text = `${subject} ${describeRemoteError(error)}`.replace(' : ', ': ');
+  const text = `${subject} ${describeRemoteError(error, hint)}`.replace(' : ', ': ');
   return failure('BucketOperationFailed', text, { cause: error });
 }
 

@@ -9,7 +9,8 @@ import { failure } from '../../errors.ts';
 import { ignoreFileName } from '../ignore.ts';
 import type { ArchivedRevision, SourceDriver } from '../source-driver.ts';
 import { isStored } from '../stored.ts';
-import { bucketFailure } from './bucket-error.ts';
+import { certificateHint } from '../git/remote-error.ts';
+import { type BucketAccess, bucketFailure } from './bucket-error.ts';
 import { type BucketStorage, ObjectChanged, type StoredObject } from './bucket-storage.ts';
 import { createObjectCaches, type ObjectCache } from './object-cache.ts';
 import { type BucketLimits, defaultBucketLimits, indexObjects, type ObjectIndex, textOfKey } from './object-index.ts';
@@ -44,12 +45,11 @@ interface Listing extends ObjectIndex {
   ignoreId?: string;
 }
 
-interface Opened {
+interface Opened extends BucketAccess {
   object: Bucket;
   owner: NamespacedName;
   storage: BucketStorage;
   cache: ObjectCache;
-  hasCredentials: boolean;
   signal: AbortSignal;
 }
 
@@ -66,11 +66,12 @@ export function createBucketSource(deps: BucketSourceDeps): SourceDriver<Bucket>
     const { namespace, name } = refOf(object);
     const timeout = AbortSignal.timeout(parseDuration(spec.timeout ?? '60s'));
     const hasCredentials = spec.secretRef !== undefined;
+    const hint = certificateHint(spec.insecure ? 'http:' : 'https:', false);
     const owner = { namespace, name };
     const storage = await openStorage(object, deps);
     try {
       const both = AbortSignal.any([signal, timeout]);
-      return await step({ object, owner, storage, cache: caches.of(owner), hasCredentials, signal: both });
+      return await step({ object, owner, storage, cache: caches.of(owner), hasCredentials, hint, signal: both });
     } catch (error) {
       signal.throwIfAborted();
       if (!timeout.aborted) throw error;
@@ -80,7 +81,7 @@ export function createBucketSource(deps: BucketSourceDeps): SourceDriver<Bucket>
   }
 
   async function list(opened: Opened): Promise<Listing> {
-    const { object, storage, hasCredentials, signal } = opened;
+    const { object, storage, signal } = opened;
     let index: Listing;
     try {
       const objects: StoredObject[] = [];
@@ -103,7 +104,7 @@ export function createBucketSource(deps: BucketSourceDeps): SourceDriver<Bucket>
         ...(listed ? { ignoreId: idOf(storage, ignoreFileName, listed) } : {}),
       };
     } catch (error) {
-      throw bucketFailure('listing', storage, error, hasCredentials);
+      throw bucketFailure('listing', storage, error, opened);
     }
     const key = `${opened.owner.namespace}/${opened.owner.name}`;
     seen.delete(key);
@@ -147,14 +148,14 @@ export function createBucketSource(deps: BucketSourceDeps): SourceDriver<Bucket>
       } catch (error) {
         opened.signal.throwIfAborted();
         if (error instanceof ObjectChanged && listing < maxListings) continue;
-        throw bucketFailure('downloading from', opened.storage, error, opened.hasCredentials);
+        throw bucketFailure('downloading from', opened.storage, error, opened);
       }
     }
   }
 
   /** The content of a file; one that was removed from the cache meanwhile is downloaded again. */
   async function contentOf(opened: Opened, path: string, object: StoredObject): Promise<Uint8Array> {
-    const { storage, cache, signal, hasCredentials } = opened;
+    const { storage, cache, signal } = opened;
     signal.throwIfAborted();
     const id = idOf(storage, path, object);
     const content = await cache.read(id);
@@ -162,7 +163,7 @@ export function createBucketSource(deps: BucketSourceDeps): SourceDriver<Bucket>
     try {
       await download(opened, path, object);
     } catch (error) {
-      throw bucketFailure('downloading from', storage, error, hasCredentials);
+      throw bucketFailure('downloading from', storage, error, opened);
     }
     return (await cache.read(id)) ?? new Uint8Array();
   }

@@ -33,16 +33,24 @@ const networkWords: Record<string, string> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'the server does not speak TLS on this port; is the URL meant to be http://?',
 };
 
-/** The words for an error of the network or of the protocol, with its code. */
-export function describeRemoteError(error: unknown): string {
+const cutConnection = new Set(['UND_ERR_SOCKET', 'ECONNRESET']);
+
+/** The words for an error of the network or of the protocol, with its code; `hint` is added when the connection was cut. */
+export function describeRemoteError(error: unknown, hint = ''): string {
   const code = codeOf(error);
   const words = code ? networkWords[code] : undefined;
-  if (words) return `(${code}): ${words}`;
+  if (words) return `(${code}): ${words}${hint && cutConnection.has(code ?? '') ? `; ${hint}` : ''}`;
   if (error instanceof GitServerError) return `(remote): ${error.message}`;
   if (code?.startsWith('ERR_TLS') || code?.startsWith('ERR_SSL') || code?.includes('CERT')) {
     return `(${code}): the TLS connection could not be established`;
   }
   return code ? `(${code}): ${messageOf(error)}` : `: ${messageOf(error)}`;
+}
+
+/** What to look at when a server cuts a connection: with TLS 1.3 one that misses the client's certificate says no more. */
+export function certificateHint(url: string, hasCertificate: boolean): string {
+  if (hasCertificate || !url.startsWith('https:')) return '';
+  return 'if it demands a client certificate, put that into keys "tls.crt" and "tls.key" of the Secret';
 }
 
 function codeOf(error: unknown): string | undefined {
@@ -59,8 +67,11 @@ export function remoteFailure(
   operation: string,
   error: unknown,
   reason: Reason = 'GitOperationFailed',
+  hint = '',
 ): ReturnType<typeof failure> {
-  return failure(reason, `${operation} failed ${describeRemoteError(error)}`.replace(' : ', ': '), { cause: error });
+  return failure(reason, `${operation} failed ${describeRemoteError(error, hint)}`.replace(' : ', ': '), {
+    cause: error,
+  });
 }
 
 /** A URL as it may be shown: without user, password, query and fragment. */

@@ -9,7 +9,7 @@ import type { GitCredentials } from './credentials.ts';
 import type { LargePackOptions } from './git-binary.ts';
 import { isDamagedStore, isOvergrown, type ObjectStore, openObjectStore } from './object-store.ts';
 import { describeMissingRef, prefixesOf, type RefPlan, type SelectedCommit, selectCommit } from './ref-selection.ts';
-import { displayUrl, GitServerError, remoteFailure } from './remote-error.ts';
+import { certificateHint, displayUrl, GitServerError, remoteFailure } from './remote-error.ts';
 import { withStoreLock } from './store-lock.ts';
 import { type GitTransport, openTransport } from './transport.ts';
 import { type Advertisement, discover, type FetchPackRequest, fetchPack, listRefs } from './upload-pack.ts';
@@ -261,7 +261,8 @@ async function bounded<T>(
     }
     if (error instanceof Error && error.name === 'ApplicationFailure') throw error;
     if (isDamagedStore(error)) throw error;
-    throw remoteFailure(operation, error);
+    const hint = certificateHint(remote.url, remote.credentials.tls?.certificate !== undefined);
+    throw remoteFailure(operation, error, 'GitOperationFailed', hint);
   } finally {
     transport.close();
   }

@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { request } from 'undici';
 import { failure, type Reason } from '../../errors.ts';
-import { describeRemoteError, displayUrl } from '../git/remote-error.ts';
+import { certificateHint, describeRemoteError, displayUrl } from '../git/remote-error.ts';
 import { dispatcherFor } from '../http/dispatcher.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 
@@ -50,9 +50,10 @@ export async function download(access: RepositoryAccess, asked: DownloadRequest)
     asked.signal.throwIfAborted();
     if (error instanceof Error && error.name === 'ApplicationFailure') throw error;
     if (error instanceof Refused) throw failure(asked.reason, `${asked.what} ${error.message}`);
+    const hint = certificateHint(asked.url, access.tls?.certificate !== undefined);
     const told = timeout.aborted
       ? `: no complete answer within ${access.timeoutMs / 1000} s; check the server, or raise spec.timeout`
-      : ` ${describeRemoteError(error)}`.replace(' : ', ': ');
+      : ` ${describeRemoteError(error, hint)}`.replace(' : ', ': ');
     throw failure(asked.reason, `${asked.what} cannot be downloaded${told}`, { cause: error });
   }
 }
