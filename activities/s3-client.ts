@@ -222,6 +222,12 @@ export function createS3Client(connection: S3Connection): S3Client {
 }
 
 /** AWS wants the bucket in the host name; everything else understands it in the path. */
+/** Whoever gives the credentials says for good that there are none. */
+function isTransient(error: unknown): boolean {
+  if (error instanceof S3Error) return error.status >= 500 || error.status === 429;
+  return !(error instanceof Error && error.name === 'ApplicationFailure');
+}
+
 function urlOf({ endpoint, bucket }: S3Connection, { key, query }: Call): string {
   const base = new URL(endpoint);
   const isInHost = /(^|\.)amazonaws\.com(\.cn)?$/.test(base.hostname) && !bucket.includes('.');

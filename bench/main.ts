@@ -36,6 +36,8 @@ const phases = new Set(values.phases.split(','));
 const namespace = 'bench';
 const sick = 50;
 
+// The platform goes with this process, if that ends by `exit`.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
 const platform = await startPlatform({ worker: true, report: (line) => console.error(line) });
 const client = createKubeClient({ kubeconfig: platform.kubeconfigPath });
 const caches = createWatchCaches(client);

@@ -10,7 +10,7 @@ import type { ReleaseBench } from './releases.ts';
 export const releasePhases = ['hr-crash', 'hr-supersede', 'hr-waiting'] as const;
 
 const lanes = 4;
-const rounds = 5;
+const rounds = 3;
 
 /** Runs those of the phases that are asked for, and prints a line of JSON for each result. */
 export async function runReleasePhases(

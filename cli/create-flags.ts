@@ -5,6 +5,7 @@ import { parseDuration } from '../k8s/duration.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import { usageError } from './exit.ts';
 import { addClusterFlags, addTemporalFlags, addTimeoutFlag, type ClusterFlags, type TemporalFlags } from './flags.ts';
+import { kindOf } from './kinds.ts';
 
 export interface CreateFlags extends ClusterFlags, TemporalFlags {
   interval: string;
@@ -13,6 +14,16 @@ export interface CreateFlags extends ClusterFlags, TemporalFlags {
   /** False with `--no-wait-ready`. */
   waitReady: boolean;
   timeout: number;
+}
+
+/** The flag of sources that download. */
+export interface FetchFlags {
+  fetchTimeout?: string;
+}
+
+/** Adds `--fetch-timeout`. */
+export function addFetchTimeoutFlag(command: Command): void {
+  command.option('--fetch-timeout <duration>', 'limit for one listing or download (spec.timeout)', checkDuration);
 }
 
 /** Adds `--interval`, `--label`, `--export`, `--no-wait-ready`, `--timeout` and where the cluster is. */
@@ -52,6 +63,27 @@ export function parseLabels(labels: readonly string[] = []): Record<string, stri
       return [key, value];
     }),
   );
+}
+
+/** `name[.namespace]`: what follows the last point is the namespace, as a namespace has none. */
+export function parseDotted(text: string, flag: string, whole: string): { name: string; namespace?: string } {
+  const dot = text.lastIndexOf('.');
+  const [name, namespace] = dot < 0 ? [text, undefined] : [text.slice(0, dot), text.slice(dot + 1)];
+  if (!name || namespace === '') throw usageError(`${flag} "${whole}": expected "<name>" or "<name>.<namespace>"`);
+  return namespace === undefined ? { name } : { name, namespace };
+}
+
+/** `name`, `namespace/name` or `kind/namespace/name`, of a dependency; the object's own kind is left out. */
+export function parseDependency(text: string, ownKind: string): { kind?: string; name: string; namespace?: string } {
+  const parts = text.split('/');
+  if (parts.some((part) => part === '') || parts.length > 3) {
+    throw usageError(`--depends-on "${text}": expected "<name>", "<namespace>/<name>" or "<kind>/<namespace>/<name>"`);
+  }
+  const [name = '', namespace, word] = parts.reverse();
+  if (word === undefined) return { name, ...(namespace && { namespace }) };
+  const kind = kindOf(word)?.kind;
+  if (!kind) throw usageError(`--depends-on "${text}": expected a Flux kind, got "${word}"`);
+  return { ...(kind !== ownKind && { kind }), name, namespace };
 }
 
 /** An object of a kind of ours, in the version that is stored. */

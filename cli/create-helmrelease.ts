@@ -3,7 +3,7 @@ import { kinds } from '../k8s/api/index.ts';
 import type { HelmReleaseSpec, ValuesRef } from '../k8s/api/helm-release.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import { parse } from 'yaml';
-import { type CreateFlags, objectOf } from './create-flags.ts';
+import { type CreateFlags, objectOf, parseDependency, parseDotted } from './create-flags.ts';
 import { usageError } from './exit.ts';
 import { kindOf } from './kinds.ts';
 
@@ -49,7 +49,7 @@ export function helmReleaseFromFlags(
     ...(flags.releaseName && { releaseName: flags.releaseName }),
     ...(flags.targetNamespace && { targetNamespace: flags.targetNamespace }),
     ...(storageNamespace && { storageNamespace }),
-    ...(flags.dependsOn && { dependsOn: flags.dependsOn.map(dependencyOf) }),
+    ...(flags.dependsOn && { dependsOn: flags.dependsOn.map((text) => parseDependency(text, 'HelmRelease')) }),
     // As the flux CLI has it: the policy is that of upgrades, and what is new is created in any case.
     ...((flags.createTargetNamespace || flags.crds) && {
       install: { ...(flags.createTargetNamespace && { createNamespace: true }), ...(flags.crds && { crds: 'Create' }) },
@@ -98,26 +98,10 @@ function reference<Kind extends string>(
   const slash = text.indexOf('/');
   const word = text.slice(0, Math.max(slash, 0));
   const kind = allowed.find((one) => one === kindOf(word)?.kind);
-  const rest = text.slice(slash + 1);
-  const dot = rest.lastIndexOf('.');
-  const [name, namespace] = dot < 0 ? [rest, undefined] : [rest.slice(0, dot), rest.slice(dot + 1)];
-  if (!kind || !name || namespace === '') {
+  if (!kind) {
     throw usageError(`${flag} "${text}": expected "<kind>/<name>[.<namespace>]" with a kind of ${allowed.join(', ')}`);
   }
-  return namespace === undefined ? { kind, name } : { kind, name, namespace };
-}
-
-/** `<name>`, `<namespace>/<name>` or `<kind>/<namespace>/<name>`. */
-function dependencyOf(text: string): { kind?: string; name: string; namespace?: string } {
-  const parts = text.split('/');
-  if (parts.some((part) => part === '') || parts.length > 3) {
-    throw usageError(`--depends-on "${text}": expected "<name>", "<namespace>/<name>" or "<kind>/<namespace>/<name>"`);
-  }
-  const [name = '', namespace, word] = parts.reverse();
-  if (word === undefined) return { name, ...(namespace && { namespace }) };
-  const kind = kindOf(word)?.kind;
-  if (!kind) throw usageError(`--depends-on "${text}": expected a Flux kind, got "${word}"`);
-  return { ...(kind !== 'HelmRelease' && { kind }), name, namespace };
+  return { kind, ...parseDotted(text.slice(slash + 1), flag, text) };
 }
 
 /** `<kind>/<name>`, and `<kind>/<name>/<key>` for another key than `values.yaml`. */

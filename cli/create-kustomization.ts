@@ -3,7 +3,7 @@ import { kinds } from '../k8s/api/index.ts';
 import type { KustomizationSpec } from '../k8s/api/kustomization.ts';
 import type { ObjectKindRef } from '../k8s/api/shared/reference.ts';
 import type { KubeObject } from '../k8s/object.ts';
-import { type CreateFlags, objectOf } from './create-flags.ts';
+import { type CreateFlags, objectOf, parseDependency, parseDotted } from './create-flags.ts';
 import { usageError } from './exit.ts';
 import { kindOf } from './kinds.ts';
 
@@ -40,7 +40,7 @@ export function kustomizationFromFlags(name: string, flags: KustomizationFlags):
     prune: flags.prune === true,
     ...(flags.wait && { wait: true }),
     ...(flags.healthCheck && !flags.wait && { healthChecks: flags.healthCheck.map(parseHealthCheck) }),
-    ...(flags.dependsOn && { dependsOn: flags.dependsOn.map(parseDependency) }),
+    ...(flags.dependsOn && { dependsOn: flags.dependsOn.map((text) => parseDependency(text, 'Kustomization')) }),
     ...(flags.targetNamespace && { targetNamespace: flags.targetNamespace }),
     ...(flags.serviceAccount && { serviceAccountName: flags.serviceAccount }),
     ...(flags.decryptionProvider && {
@@ -65,19 +65,6 @@ export function parseSource(text: string | undefined): KustomizationSpec['source
   return { kind, ...parseDotted(text.slice(slash + 1), '--source', text) };
 }
 
-/** `name`, `namespace/name` or `kind/namespace/name`. */
-export function parseDependency(text: string): { kind?: string; name: string; namespace?: string } {
-  const parts = text.split('/');
-  if (parts.some((part) => part === '') || parts.length > 3) {
-    throw usageError(`--depends-on "${text}": expected "<name>", "<namespace>/<name>" or "<kind>/<namespace>/<name>"`);
-  }
-  const [name = '', namespace, word] = parts.reverse();
-  if (word === undefined) return { name, ...(namespace && { namespace }) };
-  const kind = kindOf(word)?.kind;
-  if (!kind) throw usageError(`--depends-on "${text}": expected a Flux kind, got "${word}"`);
-  return { ...(kind !== 'Kustomization' && { kind }), name, namespace };
-}
-
 const workloadKinds = ['Deployment', 'StatefulSet', 'DaemonSet'];
 
 /** `<kind>/<name>.<namespace>`, as it is in `spec.healthChecks`. */
@@ -95,14 +82,6 @@ export function parseHealthCheck(text: string): ObjectKindRef {
     kind: ours?.kind ?? workload ?? kind,
     ...parseDotted(rest, '--health-check', text),
   };
-}
-
-/** `name[.namespace]`: what follows the last point is the namespace, as a namespace has none. */
-function parseDotted(text: string, flag: string, whole: string): { name: string; namespace?: string } {
-  const dot = text.lastIndexOf('.');
-  const [name, namespace] = dot < 0 ? [text, undefined] : [text.slice(0, dot), text.slice(dot + 1)];
-  if (!name || namespace === '') throw usageError(`${flag} "${whole}": expected "<name>" or "<name>.<namespace>"`);
-  return namespace === undefined ? { name } : { name, namespace };
 }
 
 /** A directory of the source: relative, and inside of it. */

@@ -2,6 +2,7 @@
 // (contract 1.1 to 1.5). Pure: files are read and keys are made before.
 import { createHash, createPrivateKey, X509Certificate } from 'node:crypto';
 import { parseTrustPolicy } from '../activities/source/oci/verify/notation/trust-policy.ts';
+import { receiverTypes as allReceiverTypes } from '../k8s/api/receiver.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import { parseLabels } from './create-flags.ts';
 import { usageError } from './exit.ts';
@@ -193,20 +194,8 @@ export function notationSecret(
   return secretOf(name, flags, data);
 }
 
-export const receiverTypes = [
-  'generic',
-  'generic-hmac',
-  'github',
-  'gitlab',
-  'bitbucket',
-  'harbor',
-  'dockerhub',
-  'quay',
-  'gcr',
-  'nexus',
-  'acr',
-  'cdevents',
-] as const;
+/** The types whose senders know a token. */
+export const receiverTypes = allReceiverTypes.filter((type) => type !== 'generic-oidc');
 
 export interface ReceiverFlags {
   type?: (typeof receiverTypes)[number];

@@ -107,7 +107,7 @@ export function registerCreateSecret(create: Command): void {
     .option('--ca-cert-file <paths>', 'certificates to trust, in PEM; several, or separated by commas', collect)
     .action(createNotationSecret);
   add('receiver', 'make or change a Secret for a Receiver; an annotation says the address of its webhook')
-    .addOption(new Option('--type <type>', 'type of the Receiver').choices([...receiverTypes]))
+    .addOption(new Option('--type <type>', 'type of the Receiver').choices(receiverTypes))
     .option('--hostname <name>', 'host name under which webhooks arrive')
     .option('--token <text>', 'token of the Receiver, instead of a new one')
     .option('--email-claim <address>', 'service account that sends; for type gcr')

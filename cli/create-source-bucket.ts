@@ -2,10 +2,10 @@
 import type { BucketSpec } from '../k8s/api/bucket.ts';
 import { kinds } from '../k8s/api/index.ts';
 import type { KubeObject } from '../k8s/object.ts';
-import { type CreateFlags, objectOf } from './create-flags.ts';
+import { type CreateFlags, type FetchFlags, objectOf } from './create-flags.ts';
 import { usageError } from './exit.ts';
 
-export interface SourceBucketFlags extends CreateFlags {
+export interface SourceBucketFlags extends CreateFlags, FetchFlags {
   provider: BucketSpec['provider'];
   bucketName?: string;
   endpoint?: string;
@@ -34,6 +34,7 @@ export function bucketFromFlags(name: string, flags: SourceBucketFlags): KubeObj
   const ref = (to: string | undefined): { name: string } | undefined => (to ? { name: to } : undefined);
   const spec: Partial<BucketSpec> = {
     interval: flags.interval,
+    ...(flags.fetchTimeout && { timeout: flags.fetchTimeout }),
     provider,
     bucketName,
     endpoint,

@@ -2,10 +2,10 @@
 import type { GitRepositorySpec } from '../k8s/api/git-repository.ts';
 import { kinds } from '../k8s/api/index.ts';
 import type { KubeObject } from '../k8s/object.ts';
-import { type CreateFlags, objectOf } from './create-flags.ts';
+import { type CreateFlags, type FetchFlags, objectOf } from './create-flags.ts';
 import { usageError } from './exit.ts';
 
-export interface SourceGitFlags extends CreateFlags {
+export interface SourceGitFlags extends CreateFlags, FetchFlags {
   url?: string;
   branch?: string;
   tag?: string;
@@ -41,6 +41,7 @@ export function gitRepositoryFromFlags(name: string, flags: SourceGitFlags): Kub
   const url = checkUrl(flags.url, secretRef);
   const spec: Partial<GitRepositorySpec> = {
     interval: flags.interval,
+    ...(flags.fetchTimeout && { timeout: flags.fetchTimeout }),
     url,
     ref,
     ...(flags.provider && { provider: flags.provider }),

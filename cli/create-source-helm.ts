@@ -5,11 +5,11 @@ import type { KindDefinition } from '../k8s/api/definition.ts';
 import type { HelmRepositorySpec } from '../k8s/api/helm-repository.ts';
 import { kinds } from '../k8s/api/index.ts';
 import type { KubeObject } from '../k8s/object.ts';
-import { addCreateFlags, type CreateFlags, objectOf } from './create-flags.ts';
+import { addCreateFlags, addFetchTimeoutFlag, type CreateFlags, type FetchFlags, objectOf } from './create-flags.ts';
 import { usageError } from './exit.ts';
 import { checkNames } from './kinds.ts';
 
-export interface SourceHelmFlags extends CreateFlags {
+export interface SourceHelmFlags extends CreateFlags, FetchFlags {
   url?: string;
   secretRef?: string;
   ociProvider?: HelmRepositorySpec['provider'];
@@ -53,6 +53,7 @@ export function registerCreateSourceHelm(source: Command, createObjects: CreateO
       }
       await createObjects(kinds.HelmRepository, objects, flags);
     });
+  addFetchTimeoutFlag(command);
   addCreateFlags(command);
 }
 
@@ -77,6 +78,7 @@ export function helmRepositoryFromFlags(name: string, flags: SourceHelmFlags): K
   const spec: Partial<HelmRepositorySpec> = {
     ...(isRegistry ? { type: 'oci' } : {}),
     interval: flags.interval,
+    ...(flags.fetchTimeout && { timeout: flags.fetchTimeout }),
     url,
     ...(loginName && { secretRef: { name: loginName } }),
     ...(tlsName && { certSecretRef: { name: tlsName } }),

@@ -4,10 +4,10 @@ import { parseRepositoryAddress } from '../activities/source/oci/oci-address.ts'
 import { kinds } from '../k8s/api/index.ts';
 import type { OCIRepositorySpec } from '../k8s/api/oci-repository.ts';
 import type { KubeObject } from '../k8s/object.ts';
-import { type CreateFlags, objectOf } from './create-flags.ts';
+import { type CreateFlags, type FetchFlags, objectOf } from './create-flags.ts';
 import { usageError } from './exit.ts';
 
-export interface SourceOciFlags extends CreateFlags {
+export interface SourceOciFlags extends CreateFlags, FetchFlags {
   url?: string;
   tag?: string;
   tagSemver?: string;
@@ -40,6 +40,7 @@ export function ociRepositoryFromFlags(name: string, flags: SourceOciFlags): Kub
   const layerSelector = parseLayerSelector(flags.layerSelector);
   const spec: Partial<OCIRepositorySpec> = {
     interval: flags.interval,
+    ...(flags.fetchTimeout && { timeout: flags.fetchTimeout }),
     url,
     ref,
     ...(layerSelector && { layerSelector }),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkDuration, collect } from './create-flags.ts';
-import { kustomizationFromFlags, parseDependency, parseHealthCheck, parseSource } from './create-kustomization.ts';
+import { checkDuration, collect, parseDependency } from './create-flags.ts';
+import { kustomizationFromFlags, parseHealthCheck, parseSource } from './create-kustomization.ts';
 import { credentialsSecret, gitRepositoryFromFlags } from './create-source-git.ts';
 
 const common = { namespace: 'flux-system', interval: '1m0s', waitReady: true, timeout: 1 };
@@ -63,12 +63,12 @@ describe('create kustomization', () => {
   });
 
   it('takes dependencies of any Flux kind, and health checks of any kind', () => {
-    expect(parseDependency('HelmRelease/apps/chart')).toEqual({
+    expect(parseDependency('HelmRelease/apps/chart', 'Kustomization')).toEqual({
       kind: 'HelmRelease',
       namespace: 'apps',
       name: 'chart',
     });
-    expect(parseDependency('ks/apps/web')).toEqual({ namespace: 'apps', name: 'web' });
+    expect(parseDependency('ks/apps/web', 'Kustomization')).toEqual({ namespace: 'apps', name: 'web' });
     expect(parseHealthCheck('Widget/a.b')).toEqual({ kind: 'Widget', name: 'a', namespace: 'b' });
   });
 
@@ -76,8 +76,8 @@ describe('create kustomization', () => {
     ['--source is missing', () => parseSource(undefined)],
     ['expected one of the kinds', () => parseSource('Secret/a')],
     ['expected "<name>" or "<name>.<namespace>"', () => parseSource('GitRepository/')],
-    ['--depends-on "a/"', () => parseDependency('a/')],
-    ['expected a Flux kind, got "Deployment"', () => parseDependency('Deployment/a/b')],
+    ['--depends-on "a/"', () => parseDependency('a/', 'Kustomization')],
+    ['expected a Flux kind, got "Deployment"', () => parseDependency('Deployment/a/b', 'Kustomization')],
     ['--health-check "web"', () => parseHealthCheck('web')],
     ['--path "../a"', () => kustomizationFromFlags('a', { ...defaults, path: '../a' })],
     ['give --decryption-provider', () => kustomizationFromFlags('a', { ...defaults, decryptionSecret: 'keys' })],

@@ -8,7 +8,7 @@ import { refOf } from '../k8s/object.ts';
 import { isStatic } from '../k8s/static-objects.ts';
 import { awaitReady } from './await-ready.ts';
 import { openTemporal, withCluster } from './connect.ts';
-import { addCreateFlags, checkDuration, collect, type CreateFlags } from './create-flags.ts';
+import { addCreateFlags, addFetchTimeoutFlag, checkDuration, collect, type CreateFlags } from './create-flags.ts';
 import { type HelmReleaseFlags, helmReleaseFromFlags } from './create-helmrelease.ts';
 import { kustomizationFromFlags, type KustomizationFlags } from './create-kustomization.ts';
 import { bucketFromFlags, type SourceBucketFlags } from './create-source-bucket.ts';
@@ -120,6 +120,7 @@ export function register(program: Command): void {
     .option('-p, --password <text>', 'and this password or token')
     .option('--ca-file <path>', 'and these certificates to trust')
     .action(runCreateSourceGit);
+  addFetchTimeoutFlag(git);
   addCreateFlags(git);
   const bucket = source
     .command('bucket')
@@ -148,6 +149,7 @@ export function register(program: Command): void {
       checkNames(kinds.Bucket, [name]);
       return createObjects(kinds.Bucket, bucketFromFlags(name, flags), flags);
     });
+  addFetchTimeoutFlag(bucket);
   addCreateFlags(bucket);
   const oci = source
     .command('oci')
@@ -173,6 +175,7 @@ export function register(program: Command): void {
       checkNames(kinds.OCIRepository, [name]);
       return createObjects(kinds.OCIRepository, [ociRepositoryFromFlags(name, flags)], flags);
     });
+  addFetchTimeoutFlag(oci);
   addCreateFlags(oci);
   registerCreateSourceHelm(source, createObjects);
   registerCreateSourceChart(source, createObjects);

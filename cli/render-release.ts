@@ -1,18 +1,12 @@
 // Renders a Helm release as the next install or upgrade would, by the functions of a worker and the same helm: nothing is
 // changed in the cluster, and nothing is stored.
-import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, realpath, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import type { Artifact } from '../activities/artifact/artifact.ts';
-import { downloadArtifact } from '../activities/artifact/download.ts';
-import { packArchive } from '../activities/artifact/pack-archive.ts';
-import { readTar } from '../activities/artifact/tar-reader.ts';
 import { runKustomize } from '../activities/build/kustomize.ts';
 import { isReason, messageOf } from '../activities/errors.ts';
 import { createApiGateway } from '../activities/helm/api-gateway.ts';
-import { createChartFiles, type LoadedChart } from '../activities/helm/chart-file.ts';
+import type { LoadedChart } from '../activities/helm/chart-file.ts';
 import { dryRunArgs } from '../activities/helm/command.ts';
 import { chartCrdsOf } from '../activities/helm/crds.ts';
 import { hiddenTextsOf } from '../activities/helm/hidden-texts.ts';
@@ -25,13 +19,13 @@ import { composeValues, type Values } from '../activities/helm/values.ts';
 import { mergeValues } from '../activities/helm/values-map.ts';
 import { readValuesYaml } from '../activities/helm/values-yaml.ts';
 import type { HelmRelease } from '../k8s/api/helm-release.ts';
-import { kinds } from '../k8s/api/index.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import { ensureBinaries } from '../tools/platform/binaries.ts';
 import { CommandError, usageError } from './exit.ts';
 import { notingReferences } from './noting-references.ts';
-import { readObject, subjectOfObject } from './objects.ts';
+import { subjectOfObject } from './objects.ts';
+import { loadReleaseChart } from './release-chart.ts';
 import { createSecretValues, type SecretValues } from './secret-values.ts';
 
 export interface RenderReleaseRequest {
@@ -64,7 +58,6 @@ export interface RenderedRelease {
   from: string;
 }
 
-const downloadTimeoutMs = 20_000;
 const helmTimeoutMs = 5 * 60_000;
 const kustomizeTimeoutMs = 60_000;
 const maxOutputBytes = 32 * 1024 * 1024;
@@ -96,7 +89,7 @@ async function renderIn(request: RenderReleaseRequest, directory: string): Promi
   const values = await composeValues(release, references);
   const hidden = await hiddenTextsOf(release, references);
   for (const text of hidden) secrets.add(text);
-  const chart = await loadChart(request, helm, directory);
+  const chart = await loadReleaseChart({ ...request, helm, workDirectory: directory });
 
   const storage = createReleaseStorage({ client: target, namespace: names.storageNamespace });
   const stored = await storage.last(names.releaseName, signal);
@@ -181,69 +174,6 @@ async function withValuesFiles(object: HelmRelease, files: readonly string[]): P
     }
   }
   return { ...object, spec: { ...object.spec, values } };
-}
-
-async function loadChart(request: RenderReleaseRequest, helm: string, directory: string): Promise<LoadedChart> {
-  const { release, chartDirectory, artifactAddress, signal } = request;
-  const packaged = chartDirectory && (await packageChart(helm, chartDirectory, join(directory, 'package'), signal));
-  const charts = createChartFiles({
-    directory: join(directory, 'charts'),
-    readTar,
-    packArchive,
-    async download(artifact, path, aborted) {
-      if (packaged) return await copyFile(packaged, path);
-      const options = { hostRewrite: artifactAddress, timeoutMs: downloadTimeoutMs, retries: 1 };
-      await downloadArtifact(artifact, path, options, aborted);
-    },
-  });
-  if (packaged) {
-    const artifact = { digest: '', url: '', revision: chartDirectory };
-    return await charts.load({ kind: 'HelmChart', artifact }, signal);
-  }
-  const { kind, artifact } = await chartArtifact(request.kube, release);
-  return await charts.load({ kind, artifact }, signal).catch((error: unknown) => {
-    signal.throwIfAborted();
-    throw new CommandError(
-      `${messageOf(error)}: where the artifact server cannot be reached from here, forward a port to it and name that ` +
-        'with --artifact-address, or give the directory of the chart with --path',
-    );
-  });
-}
-
-/** Packages a directory as a source would; dependencies have to lie in its `charts` folder. Gives the path. */
-async function packageChart(helm: string, chart: string, to: string, signal: AbortSignal): Promise<string> {
-  await mkdir(to);
-  // Without the configuration of the person, so that no repository of theirs is asked.
-  const env = { PATH: process.env['PATH'], HOME: to, HELM_CACHE_HOME: to, HELM_CONFIG_HOME: to, HELM_DATA_HOME: to };
-  try {
-    await promisify(execFile)(helm, ['package', chart, '--destination', to], { env, signal, timeout: helmTimeoutMs });
-  } catch (error) {
-    signal.throwIfAborted();
-    const { stderr = '' } = error as { stderr?: string };
-    throw usageError(`--path "${chart}" holds no chart: ${stderr.trim().replace(/^Error: /, '') || messageOf(error)}`);
-  }
-  const name = (await readdir(to)).find((file) => file.endsWith('.tgz')) ?? '';
-  return join(to, name);
-}
-
-/** The artifact of the object that `spec.chart` or `spec.chartRef` leads to (contract 2.2, step 6). */
-async function chartArtifact(kube: KubeClient, object: HelmRelease): Promise<{ kind: string; artifact: Artifact }> {
-  const { metadata, spec } = object;
-  const own = metadata.namespace ?? '';
-  const { kind, namespace, name } = spec.chartRef
-    ? { namespace: own, ...spec.chartRef }
-    : {
-        kind: 'HelmChart' as const,
-        namespace: spec.chart?.spec.sourceRef.namespace ?? own,
-        name: `${own}-${metadata.name}`,
-      };
-  const source = await readObject(kube, kinds[kind], namespace, name);
-  const { artifact } = (source.status ?? {}) as { artifact?: Artifact };
-  if (artifact) return { kind, artifact };
-  throw new CommandError(
-    `${subjectOfObject(source)} has no artifact yet: see "continuo get ${kind.toLowerCase()} ${name} -n ${namespace}", ` +
-      'or give the directory of the chart with --path',
-  );
 }
 
 /** The CRDs of the chart that would be applied, as its policy has it (contract 1.9, `crds`). */

@@ -1,4 +1,5 @@
 // The sources: a driver for each kind, and what the drivers need.
+import { join } from 'node:path';
 import type { GitRepository } from '../k8s/api/git-repository.ts';
 import type { HelmRepository } from '../k8s/api/helm-repository.ts';
 import type { KubeClient } from '../k8s/client.ts';
@@ -14,6 +15,7 @@ import { createChartRepositories } from '../activities/source/helm/chart-reposit
 import { createHelmChartSource } from '../activities/source/helm/helm-chart-source.ts';
 import { createHelmRepositorySource } from '../activities/source/helm/helm-repository-source.ts';
 import { createIndexCache } from '../activities/source/helm/index-cache.ts';
+import { createPublicRoot } from '../activities/source/oci/verify/public-root.ts';
 import { createOciSource } from '../activities/source/oci/oci-source.ts';
 import { createSourceActivities, type SourceActivities } from '../activities/source/source-activities.ts';
 import type { SourceObject } from '../activities/source/source-driver.ts';
@@ -39,6 +41,11 @@ export function composeSources(parts: SourceParts): SourceActivities {
     dataDirectory: config.CONTINUO_DATA_DIR,
     readSecret: (namespace: string, name: string) => readSecret(kube, namespace, name),
     readPullSecrets: (namespace: string, serviceAccount: string) => readPullSecrets(kube, namespace, serviceAccount),
+    publicRoot: createPublicRoot({
+      repositoryUrl: config.CONTINUO_SIGSTORE_TUF_URL,
+      rootFile: config.CONTINUO_SIGSTORE_TUF_ROOT,
+      cacheDirectory: join(config.CONTINUO_DATA_DIR, 'sigstore'),
+    }),
     logins: createCloudLogins({
       accounts: config.CONTINUO_OBJECT_LEVEL_WORKLOAD_IDENTITY
         ? {

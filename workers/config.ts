@@ -150,6 +150,14 @@ export const optionSchema = z.object({
   CONTINUO_MANIFEST_RETENTION_SECONDS: count
     .default(86_400)
     .describe('Built manifests that no `status.history` names are kept so long; those that one names stay.'),
+  CONTINUO_SIGSTORE_TUF_URL: z
+    .url({ protocol: /^https?$/ })
+    .default('https://tuf-repo-cdn.sigstore.dev')
+    .describe('TUF repository with the trusted root for keyless signatures without a root of their own.'),
+  CONTINUO_SIGSTORE_TUF_ROOT: z
+    .string()
+    .default('')
+    .describe('File with the first `root.json` of that repository; needed for any other than the public one.'),
   CONTINUO_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('What is logged.'),
 });
 

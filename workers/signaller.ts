@@ -27,7 +27,7 @@ export interface Signaller {
   close(): void;
 }
 
-/** `isServed` says of whom the workflows are: nobody else's object is woken, except to end what is not served any more. */
+/** Only what `isServed` is woken; `deleted` goes to everyone, as it ends the workflow of an object that is served no more. */
 export function createSignaller(
   client: Client,
   cluster: string,

@@ -51,13 +51,13 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     return () => quick.reportProgress({ ref: pass.ref, message });
   };
 
-  /** Runs an action, awaits what it has rolled out, and reports it. */
+  /** Runs an action and awaits what it has rolled out. */
   const act = async (
     pass: ReleasePass,
     prepared: Pick<PreparedRelease, 'release' | 'attempt' | 'timeouts' | 'isProgressTold'>,
     { action, type }: Pick<Extract<ReleaseDecision, { do: 'run' }>, 'action' | 'type'>,
     toVersion?: number,
-  ): Promise<{ result: ReleaseActionResult; resourceVersion?: string }> => {
+  ): Promise<ReleaseActionResult> => {
     const { ref, observation: o } = pass;
     const { release, attempt: wanted, timeouts, isProgressTold } = prepared;
     const isRemediation = type === 'remediate';
@@ -84,11 +84,16 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     underWay = { result: ran };
     const result = ran.mustWait && !ran.failure ? await awaitReadiness(pass, ran) : ran;
     underWay = undefined;
+    return result;
+  };
+
+  /** Counters and history are to outlive every crash: an action is reported before anything else is done. */
+  const report = async (pass: ReleasePass, wanted: Attempt, result: ReleaseActionResult) => {
     const told = await CancellationScope.nonCancellable(() =>
       quick.reportReleaseAction({ ...reportOf(pass), attempt: wanted, result }),
     );
     isTold = true;
-    return { result, ...told };
+    return told;
   };
 
   /** A rollout that fails makes the revision a failed one, as Helm would have recorded it. */
@@ -115,7 +120,8 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     const found = await quick.findReleaseRollback({ helmRelease: pass.ref, revision: asked });
     const { release, toVersion } = found;
     attempt = found.attempt;
-    const { result } = await act(pass, found, { action: 'rollback', type: 'release' }, toVersion);
+    const result = await act(pass, found, { action: 'rollback', type: 'release' }, toVersion);
+    await report(pass, attempt, result);
     if (result.failure) throw failureOf(result);
     const told = { ...reportOf(pass), attempt, release, actions: ['rollback'], isHeld: true };
     return { ...(await quick.reportRelease(told)), isRolledBack: true };
@@ -185,10 +191,18 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
           isTold = true;
           throw ended(decision, prepared);
         }
-        const { result, resourceVersion: version } = await act(pass, prepared, decision);
-        resourceVersion = version;
+        const result = await act(pass, prepared, decision);
         done.push(decision.type);
         actions.push(decision.action);
+        const isRelease = decision.action === 'install' || decision.action === 'upgrade';
+        if (prepared.isLastToRelease && isRelease && result.snapshot && !result.failure) {
+          const { attempt: wanted, release } = prepared;
+          const { lostFights } = pass;
+          return await CancellationScope.nonCancellable(() =>
+            quick.reportRelease({ ...reportOf(pass), attempt: wanted, release, actions, result, lostFights }),
+          );
+        }
+        ({ resourceVersion } = await report(pass, prepared.attempt, result));
         failed = result.failure?.message ?? failed;
         if (decision.type === 'remediate') throw ended(afterRemediation(prepared.facts), prepared, failed);
         // Nothing that could be remediated was left behind: it is tried again from the start.

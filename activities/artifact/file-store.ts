@@ -1,6 +1,6 @@
 // The file driver of the artifact store: artifacts under `<directory>/<kind>/<namespace>/<name>/`, blobs beside them
 // under `.blobs`, which the artifact server never serves. Writes are atomic (temporary file, then rename).
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { lstat, mkdir, open, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -14,45 +14,35 @@ import {
   type SweepResult,
   type SweptFamily,
 } from './artifact.ts';
-import { type DigestAlgorithm, digestOfFile, formatDigest, parseDigest } from './digest.ts';
+import { digestOfFile, parseDigest } from './digest.ts';
 import {
   blobPathOf,
   garbageOf,
+  isFailure,
+  measureContent,
   ownerPath,
   safeSegment,
-  storedAt,
   type StoredFile,
+  type StoreOptions,
   temporaryMaxAgeMs,
   temporaryPrefix,
+  urlOf,
 } from './store-rules.ts';
 import { packArchive, type PackedPart } from './pack-archive.ts';
 import { formatPackedParts, openPackedParts, packedPartsKey } from './packed-parts.ts';
 import { pathProblem } from './tar-path.ts';
 
 /** What `createFileArtifactStore` may be told. */
-export interface FileArtifactStoreOptions {
+export interface FileArtifactStoreOptions extends StoreOptions {
   /** Root of the store; made when it is missing. */
   directory: string;
-  /** `host[:port]` under which consumers reach the artifact server, e.g. `source-controller.flux-system.svc.cluster.local.`. */
-  advertisedAddress: string;
-  /** How many of an owner's newest artifacts outlive their TTL. @default 2 */
-  retentionRecords?: number;
-  /** Nothing younger than this is collected. @default 60000 */
-  retentionTtlMs?: number;
-  /** @default 'sha256' */
-  digestAlgorithm?: DigestAlgorithm;
 }
 
 /** The artifact store on a local or shared directory (contract 1.0, storage layout). */
 export function createFileArtifactStore(options: FileArtifactStoreOptions): ArtifactStore {
-  const { directory, advertisedAddress, retentionRecords = 2, retentionTtlMs = 60_000 } = options;
-  const algorithm = options.digestAlgorithm ?? 'sha256';
+  const { directory, retentionRecords = 2, retentionTtlMs = 60_000 } = options;
   /** Path → digest and identity of a file that was verified, so that an unchanged file is hashed once. */
   const verified = new Map<string, string>();
-
-  function urlOf(path: string): string {
-    return `http://${advertisedAddress.replace(/\/+$/, '')}/${path}`;
-  }
 
   async function publishContent(
     owner: ArtifactOwner,
@@ -63,20 +53,12 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     const path = `${ownerPath(owner)}/${safeSegment(fileName)}`;
     const target = join(directory, path);
     const temporary = temporaryPathBeside(target);
-    const hash = createHash(algorithm);
-    let size = 0;
-    async function* measured(): AsyncGenerator<Uint8Array> {
-      for await (const chunk of content) {
-        hash.update(chunk);
-        size += chunk.length;
-        yield chunk;
-      }
-    }
+    const measured = measureContent(path, revision, content, options);
     try {
       await mkdir(dirname(target), { recursive: true, mode: 0o750 });
       // Opened before anything is written: a stream that fails early would make the file after it was removed.
       const file = await open(temporary, 'w', 0o600);
-      await pipeline(measured(), file.createWriteStream());
+      await pipeline(measured.content, file.createWriteStream());
       await rename(temporary, target);
     } catch (error) {
       await rm(temporary, { force: true });
@@ -85,9 +67,9 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
         cause: error,
       });
     }
-    const digest = formatDigest(algorithm, hash);
-    verified.set(path, `${digest} ${identityOf(await stat(target))}`);
-    return { digest, path, url: urlOf(path), revision, lastUpdateTime: storedAt(), size };
+    const artifact = measured.toArtifact();
+    verified.set(path, `${artifact.digest} ${identityOf(await stat(target))}`);
+    return artifact;
   }
 
   const publish: ArtifactStore['publish'] = async (owner, fileName, revision, files) => {
@@ -114,7 +96,7 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
       await rm(temporary, { force: true });
       throw storageFailure(`"${path}" cannot lead to "${artifact.path}"`, error);
     }
-    return urlOf(path);
+    return urlOf(options, path);
   }
 
   async function verify(artifact: Artifact): Promise<boolean> {
@@ -222,7 +204,7 @@ export function createFileArtifactStore(options: FileArtifactStoreOptions): Arti
     publishContent,
     link,
     verify,
-    urlOf,
+    urlOf: (path) => urlOf(options, path),
     collectGarbage,
     removeAll,
     readBlob,
@@ -264,10 +246,6 @@ function identityOf(info: Stats): string {
 
 function storageFailure(what: string, error: unknown): Error {
   return failure('StorageOperationFailed', `${what}: ${messageOf(error)}`, { cause: error });
-}
-
-function isFailure(error: unknown): boolean {
-  return error instanceof Error && ['ApplicationFailure', 'CancelledFailure'].includes(error.name);
 }
 
 function isSystemError(error: unknown): boolean {

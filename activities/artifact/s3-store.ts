@@ -6,22 +6,24 @@ import { type S3Client, type S3Content, S3Error } from '../s3-client.ts';
 import type { Artifact, ArtifactOwner, ArtifactStore, SweepOptions, SweepResult, SweptFamily } from './artifact.ts';
 import { type DigestAlgorithm, formatDigest, parseDigest } from './digest.ts';
 import { packArchive } from './pack-archive.ts';
-import { blobPathOf, garbageOf, ownerPath, safeSegment, type StoredFile, storedAt } from './store-rules.ts';
+import {
+  blobPathOf,
+  garbageOf,
+  isFailure,
+  measureContent,
+  ownerPath,
+  safeSegment,
+  type StoredFile,
+  type StoreOptions,
+  urlOf,
+} from './store-rules.ts';
 import { pathProblem } from './tar-path.ts';
 
 /** What `createS3ArtifactStore` may be told. */
-export interface S3ArtifactStoreOptions {
+export interface S3ArtifactStoreOptions extends StoreOptions {
   client: S3Client;
   /** Beginning of every key; empty, or with `/` at its end. */
   prefix: string;
-  /** `host[:port]` under which consumers reach the artifact server, the same for all workers of the store. */
-  advertisedAddress: string;
-  /** How many of an owner's newest artifacts outlive their TTL. @default 2 */
-  retentionRecords?: number;
-  /** Nothing younger than this is collected. @default 60000 */
-  retentionTtlMs?: number;
-  /** @default 'sha256' */
-  digestAlgorithm?: DigestAlgorithm;
 }
 
 /** Where the links of an owner lie, below the prefix. */
@@ -33,14 +35,9 @@ const concurrentRemovals = 8;
 
 /** The artifact store in a bucket; the same promises as the file driver. Fails with StorageOperationFailed. */
 export function createS3ArtifactStore(options: S3ArtifactStoreOptions): ArtifactStore {
-  const { client, prefix, advertisedAddress, retentionRecords = 2, retentionTtlMs = 60_000 } = options;
-  const algorithm = options.digestAlgorithm ?? 'sha256';
+  const { client, prefix, retentionRecords = 2, retentionTtlMs = 60_000 } = options;
   /** Path → digest and ETag of an object that was verified, so that an unchanged one is read once. */
   const verified = new Map<string, string>();
-
-  function urlOf(path: string): string {
-    return `http://${advertisedAddress.replace(/\/+$/, '')}/${path}`;
-  }
 
   async function publishContent(
     owner: ArtifactOwner,
@@ -49,25 +46,17 @@ export function createS3ArtifactStore(options: S3ArtifactStoreOptions): Artifact
     content: AsyncIterable<Uint8Array>,
   ): Promise<Artifact> {
     const path = `${ownerPath(owner)}/${safeSegment(fileName)}`;
-    const hash = createHash(algorithm);
-    let size = 0;
-    async function* measured(): AsyncGenerator<Uint8Array> {
-      for await (const chunk of content) {
-        hash.update(chunk);
-        size += chunk.length;
-        yield chunk;
-      }
-    }
+    const measured = measureContent(path, revision, content, options);
     let etag: string;
     try {
-      etag = await client.write(prefix + path, measured(), AbortSignal.timeout(transferTimeoutMs));
+      etag = await client.write(prefix + path, measured.content, AbortSignal.timeout(transferTimeoutMs));
     } catch (error) {
       if (isFailure(error)) throw error;
       throw storageFailure(`artifact "${path}" cannot be stored`, error, 'ArchiveOperationFailed');
     }
-    const digest = formatDigest(algorithm, hash);
-    verified.set(path, `${digest} ${etag}`);
-    return { digest, path, url: urlOf(path), revision, lastUpdateTime: storedAt(), size };
+    const artifact = measured.toArtifact();
+    verified.set(path, `${artifact.digest} ${etag}`);
+    return artifact;
   }
 
   const publish: ArtifactStore['publish'] = (owner, fileName, revision, files) =>
@@ -79,7 +68,7 @@ export function createS3ArtifactStore(options: S3ArtifactStoreOptions): Artifact
     await within(`"${path}" cannot lead to "${artifact.path}"`, (signal) =>
       client.write(`${prefix}${linkFolder}/${path}`, oneChunk(Buffer.from(target)), signal),
     );
-    return urlOf(path);
+    return urlOf(options, path);
   }
 
   async function verify(artifact: Artifact): Promise<boolean> {
@@ -191,7 +180,7 @@ export function createS3ArtifactStore(options: S3ArtifactStoreOptions): Artifact
     publishContent,
     link,
     verify,
-    urlOf,
+    urlOf: (path) => urlOf(options, path),
     collectGarbage,
     removeAll,
     readBlob,
@@ -248,8 +237,4 @@ async function bytesOf({ body }: S3Content): Promise<Uint8Array> {
 
 async function* oneChunk(content: Uint8Array): AsyncGenerator<Uint8Array> {
   yield content;
-}
-
-function isFailure(error: unknown): error is Error {
-  return error instanceof Error && ['ApplicationFailure', 'CancelledFailure'].includes(error.name);
 }

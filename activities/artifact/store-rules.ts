@@ -1,7 +1,24 @@
-// What every driver of the artifact store keeps to: where things lie, and what may go. Pure.
+// What every driver of the artifact store keeps to: where things lie, what an artifact says of itself, and what may go. No
+// file is touched and no request is sent here.
 import { createHash } from 'node:crypto';
 import { failure } from '../errors.ts';
-import { type ArtifactOwner, sweptFamilies } from './artifact.ts';
+import { type Artifact, type ArtifactOwner, sweptFamilies } from './artifact.ts';
+import { type DigestAlgorithm, formatDigest } from './digest.ts';
+
+/** What every driver may be told, besides where it keeps things. */
+export interface StoreOptions {
+  /**
+   * `host[:port]` under which consumers reach the artifact server, e.g. `source-controller.flux-system.svc.cluster.local.`,
+   * the same for all workers of a store.
+   */
+  advertisedAddress: string;
+  /** How many of an owner's newest artifacts outlive their TTL. @default 2 */
+  retentionRecords?: number;
+  /** Nothing younger than this is collected. @default 60000 */
+  retentionTtlMs?: number;
+  /** @default 'sha256' */
+  digestAlgorithm?: DigestAlgorithm;
+}
 
 /** Beginning of the names of files that are being written. */
 export const temporaryPrefix = '.tmp-';
@@ -63,7 +80,45 @@ export function safeSegment(segment: string): string {
   throw failure('StorageOperationFailed', `"${segment.slice(0, 100)}" cannot be part of an artifact's path`);
 }
 
-/** Now, as `lastUpdateTime` has it. */
-export function storedAt(): string {
-  return new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+/** Where consumers get a file of the store. */
+export function urlOf({ advertisedAddress }: StoreOptions, path: string): string {
+  return `http://${advertisedAddress.replace(/\/+$/, '')}/${path}`;
+}
+
+/** The content of an artifact on its way into the store. */
+export interface MeasuredContent {
+  content: AsyncIterable<Uint8Array>;
+  /** What went by, as an artifact that was stored just now; to be called once, at the end. */
+  toArtifact(): Artifact;
+}
+
+/** Measures content while a driver writes it. */
+export function measureContent(
+  path: string,
+  revision: string,
+  content: AsyncIterable<Uint8Array>,
+  options: StoreOptions,
+): MeasuredContent {
+  const algorithm = options.digestAlgorithm ?? 'sha256';
+  const hash = createHash(algorithm);
+  let size = 0;
+  async function* measured(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of content) {
+      hash.update(chunk);
+      size += chunk.length;
+      yield chunk;
+    }
+  }
+  return {
+    content: measured(),
+    toArtifact() {
+      const lastUpdateTime = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+      return { digest: formatDigest(algorithm, hash), path, url: urlOf(options, path), revision, lastUpdateTime, size };
+    },
+  };
+}
+
+/** True for what a driver hands on as it is: a failure with a reason, or a cancellation. */
+export function isFailure(error: unknown): error is Error {
+  return error instanceof Error && ['ApplicationFailure', 'CancelledFailure'].includes(error.name);
 }

@@ -38,6 +38,8 @@ export interface OpenedGateway {
   server: string;
   /** `Kind/namespace/name` of each object that the process has written, with the version that it got. */
   readonly written: ReadonlyMap<string, string>;
+  /** True once the API server has left a request of the process without its answer. */
+  readonly wasServerAway: boolean;
   /** Cuts the process off, also from answers that are under way. */
   close(): void;
 }
@@ -51,6 +53,7 @@ interface Session extends GatewaySession {
   closing: AbortController;
   answers: SessionAnswers;
   written: Map<string, string>;
+  wasServerAway: boolean;
 }
 
 const maxBodyBytes = 16 * 1024 * 1024;
@@ -92,7 +95,12 @@ export function createApiGateway(): ApiGateway {
       signal.removeEventListener('abort', onClosing);
       if (!response.writableFinished) ending.abort();
     });
-    await passOn(session, { request, path: rest, response, signal: ending.signal });
+    try {
+      await passOn(session, { request, path: rest, response, signal: ending.signal });
+    } catch (error) {
+      session.wasServerAway ||= !ending.signal.aborted && isAnswerLost(error);
+      throw error;
+    }
   }
 
   async function listen(): Promise<number> {
@@ -110,11 +118,20 @@ export function createApiGateway(): ApiGateway {
       const port = await listening;
       const token = randomBytes(tokenBytes).toString('hex');
       const closing = new AbortController();
-      const opened = { ...session, closing, written: new Map(), answers: answers.session(session.client.server) };
+      const opened: Session = {
+        ...session,
+        closing,
+        written: new Map(),
+        wasServerAway: false,
+        answers: answers.session(session.client.server),
+      };
       sessions.set(keyOf(token), opened);
       return {
         server: `http://127.0.0.1:${port}/${token}`,
         written: opened.written,
+        get wasServerAway() {
+          return opened.wasServerAway;
+        },
         close() {
           sessions.delete(keyOf(token));
           opened.closing.abort();
@@ -164,6 +181,12 @@ async function passOn(session: Session, { request, path: asked, response, signal
     else noteVersion(session.written, whole.body);
   }
   sendWhole(response, whole);
+}
+
+/** A connection that was refused, or broken before the end of the answer. */
+function isAnswerLost(error: unknown): boolean {
+  if (error instanceof KubeApiError) return error.status === 0;
+  return typeof (error as { code?: unknown }).code === 'string';
 }
 
 /** Notes the object in an answer. */

@@ -56,7 +56,11 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     const { name, version, appVersion, ociDigest } = loaded;
     const attempt = attemptOf(object, { name, version, appVersion, ociDigest }, configDigestOf(values));
     const release = namedReleaseOf(object);
-    const common = { release, attempt, timeouts: timeoutsOf(object), isProgressTold: true };
+    const { driftDetection, test } = object.spec;
+    const mode = driftDetection?.mode;
+    const isDriftDetected = mode === 'enabled' || mode === 'warn';
+    const isLastToRelease = !test?.enable && !isDriftDetected;
+    const common = { release, attempt, timeouts: timeoutsOf(object), isProgressTold: true, isLastToRelease };
     return await withTarget(deps, object, async (target) => {
       const signal = signalOf(target);
       const storage = storageOf(target, release);
@@ -67,10 +71,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
         const facts = { ...known, rollbackTarget: await rollbackTargetOf(object, storage, signal) };
         return { ...common, facts };
       }
-      const mode = object.spec.driftDetection?.mode;
-      if (state !== 'InSync' || !stored || (mode !== 'enabled' && mode !== 'warn')) {
-        return { ...common, facts: known };
-      }
+      if (state !== 'InSync' || !stored || !isDriftDetected) return { ...common, facts: known };
       const desired = await desiredObjects(stored, target);
       const drifted = await deps.drift.detect({ object, target, release, desired, signal });
       const facts = drifted.length > 0 ? { ...known, drift: { count: drifted.length, mode } } : known;

@@ -44,6 +44,8 @@ export interface PreparedRelease {
   facts: ReleaseFacts;
   /** Actions say themselves in the status that they are under way; in histories of before the workflow did. */
   isProgressTold?: boolean;
+  /** After an install or upgrade that succeeds nothing is left to find out: no tests, no drift. */
+  isLastToRelease?: boolean;
   /** Time-outs of the actions, as people write them. */
   timeouts?: Partial<Record<ReleaseAction, string>>;
   /** Drift was looked for. */

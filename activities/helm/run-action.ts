@@ -3,6 +3,7 @@
 // and made again under the same number.
 import { Context } from '@temporalio/activity';
 import type { HelmRelease, HelmSnapshot } from '../../k8s/api/helm-release.ts';
+import { KubeApiError } from '../../k8s/client.ts';
 import { parseDuration } from '../../k8s/duration.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import { messageOf } from '../errors.ts';
@@ -68,10 +69,10 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   };
 
   const before = await storage.list(release.name, signal);
-  const makesRevision = action === 'install' || action === 'upgrade' || action === 'rollback';
-  const own = makesRevision && before[0]?.annotations[attemptAnnotation] === attempt ? before[0] : undefined;
+  const own = makesRevision(action) && before[0]?.annotations[attemptAnnotation] === attempt ? before[0] : undefined;
   const others = own ? before.slice(1) : before;
-  const replaced = replacedRevision(others, own && object.status?.history);
+  const isRetried = Context.current().info.attempt > 1;
+  const replaced = replacedRevision(others, isRetried ? object.status?.history : undefined);
   let failure: ReleaseActionResult['failure'];
   let written: HelmOutcome['written'];
   const undone = action === 'rollback' ? before[0] : undefined;
@@ -88,7 +89,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
 
   const after = await storage.list(release.name, signal);
   const newest = after[0] && (await storage.open(release.name, after[0], signal));
-  const isMade = newest && (!makesRevision || newest.annotations[attemptAnnotation] === attempt);
+  const isMade = newest && (!makesRevision(action) || newest.annotations[attemptAnnotation] === attempt);
   if (!newest || !isMade) return { ...common, failure, durationMs };
   // Helm has recorded it as failed and the worker died before it could say so.
   if (!failure && newest.release.info.status === 'failed') {
@@ -115,6 +116,10 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   };
 }
 
+function makesRevision(action: ReleaseAction): boolean {
+  return action === 'install' || action === 'upgrade' || action === 'rollback';
+}
+
 interface HelmCall {
   attempt: string;
   wait: HelmWait;
@@ -136,6 +141,7 @@ async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutc
     await applyCrds(context, signal);
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof KubeApiError && error.isTransient) throw error;
     return { failure: { message: messageOf(error) } };
   }
   const { client, releases } = target;
@@ -157,8 +163,10 @@ async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutc
       heartbeat: () => beat.heartbeat(),
       hidden: context.hidden,
     });
-    const { written } = gateway;
-    return error === undefined ? { written } : { written, failure: { message: error, logTail: log.slice(-10) } };
+    const { written, wasServerAway } = gateway;
+    if (error === undefined) return { written };
+    if (wasServerAway) await startOver(context, call, error);
+    return { written, failure: { message: error, logTail: log.slice(-10) } };
   } catch (error) {
     if (signal.aborted) await leaveUnlocked(context, storage, attempt);
     throw error;
@@ -166,6 +174,18 @@ async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutc
     signal.removeEventListener('abort', gateway.close);
     gateway.close();
   }
+}
+
+/** Helm gives up when the API server is away: that is no failure of the release, and the action is tried again. */
+async function startOver(
+  context: ActionContext,
+  { attempt, storage, signal }: HelmCall,
+  error: string,
+): Promise<never> {
+  const [newest] = await storage.list(context.release.name, signal);
+  const isOwn = makesRevision(context.input.action) && newest?.annotations[attemptAnnotation] === attempt;
+  if (isOwn) await removeRevision(context, newest, signal);
+  throw new KubeApiError(`the API server was away while helm worked: ${error}`, 0, '');
 }
 
 /** An action that was ended leaves a release that the next upgrade goes over without being unlocked. */
@@ -218,12 +238,15 @@ async function argsOf(context: ActionContext, { wait, storage, signal, others }:
   }
 }
 
-/** Readiness is awaited outside of helm, unless hooks of the release have to run after it, or its spec wants Helm's old wait. */
+/**
+ * Readiness is awaited outside of helm, unless hooks of the release have to run after it, its spec wants Helm's old wait,
+ * or helm alone knows what it has made and has to take away again.
+ */
 function waitOf({ object, input, chart }: ActionContext, newest: ReadRelease | undefined): HelmWait {
   const { action } = input;
   if (action === 'test' || isWaitDisabled(object, action)) return 'hookOnly';
   if (object.spec.waitStrategy?.name === 'legacy') return 'legacy';
-  if (action === 'uninstall') return 'watcher';
+  if (action === 'uninstall' || specOf(object, action)?.cleanupOnFail) return 'watcher';
   const hooks = newest?.release.hooks ?? [];
   const hasPostHooks =
     action === 'rollback'
@@ -309,6 +332,7 @@ interface ActionSpec {
   disableWait?: boolean;
   disableWaitForJobs?: boolean;
   disableHooks?: boolean;
+  cleanupOnFail?: boolean;
 }
 
 function specOf({ spec }: HelmRelease, action: ReleaseAction): ActionSpec | undefined {

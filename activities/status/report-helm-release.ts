@@ -15,6 +15,7 @@ import {
   statusAfterRelease,
   statusAfterReleaseFailure,
   verdictOf,
+  type HelmReportContext,
 } from './helm-release-status.ts';
 import { isoSeconds, type ObjectWriter } from './status-activities.ts';
 
@@ -62,6 +63,17 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
           () => undefined,
         );
 
+  /** The object as an action leaves it. */
+  const afterAction = async (
+    object: HelmRelease,
+    context: HelmReportContext,
+    attempt: Attempt,
+    result: ReleaseActionResult,
+  ): Promise<HelmRelease> => {
+    const inventory = await inventoryIfKept(result.inventoryKey);
+    return { ...object, status: statusAfterAction(object, context, attempt, result, inventory) };
+  };
+
   return {
     /** Gives the version of the object that has it all, for a worker whose memory is behind. */
     async reportReleaseAction(
@@ -71,8 +83,8 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
       if (!object) return {};
       const { attempt, result } = input;
       const context = { generation: input.generation, now: isoSeconds(Date.now()) };
-      const inventory = await inventoryIfKept(result.inventoryKey);
-      await writer.writeStatus(object, statusAfterAction(object, context, attempt, result, inventory));
+      const { status = {} } = await afterAction(object, context, attempt, result);
+      await writer.writeStatus(object, status);
       for (const event of eventsOf(result, attempt)) tell(object, attempt, event);
       return { resourceVersion: (await find(input.ref))?.metadata.resourceVersion };
     },
@@ -83,6 +95,8 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
         release: NamedRelease;
         /** Actions that were run. */
         actions: string[];
+        /** The last of them, where nothing could follow it and so nothing has told it yet. */
+        result?: ReleaseActionResult;
         drift?: { isDetected: boolean; lines: string[] };
         /** Drift that was given up correcting at once. */
         lostFights?: DriftRound[];
@@ -90,8 +104,10 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
         isHeld?: boolean;
       },
     ): Promise<ReconcileOutcome> {
-      const { attempt, drift, release, lostFights, isHeld } = input;
-      const object = await find(input.ref);
+      const { attempt, drift, release, lostFights, isHeld, result } = input;
+      const context = { generation: input.generation, request: input.request, now: isoSeconds(Date.now()) };
+      const stored = await find(input.ref);
+      const object = stored && result ? await afterAction(stored, context, attempt, result) : stored;
       const [inPlace] = object?.status?.history ?? [];
       const outcome: ReconcileOutcome = {
         isUnchanged: input.actions.length === 0,
@@ -100,8 +116,7 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
         revision: isHeld ? inPlace?.chartVersion : input.revision,
         changes: Object.fromEntries(input.actions.map((action) => [action, 1])),
       };
-      if (!object) return outcome;
-      const context = { generation: input.generation, request: input.request, now: isoSeconds(Date.now()) };
+      if (!stored || !object) return outcome;
       const place = `${placeOf(release, inPlace?.version ?? 0)} with chart ${attempt.chart.name}@${attempt.chart.version}`;
       const told = drift && {
         isDetected: drift.isDetected,
@@ -109,7 +124,8 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
       };
       const before = (type: string) => object.status?.conditions?.find((condition) => condition.type === type);
       const next = statusAfterRelease(object, context, attempt, { drift: told, lostFights, isHeld });
-      await writer.writeStatus(object, next);
+      await writer.writeStatus(stored, next);
+      for (const event of result ? eventsOf(result, attempt) : []) tell(stored, attempt, event);
       if (told?.isDetected && before('Drifted')?.message !== told.message) {
         tell(object, attempt, { type: 'Warning', reason: 'DriftDetected', message: told.message });
       }

@@ -3,7 +3,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from 'tar';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { ArtifactGeneratorStatus } from '../../k8s/api/artifact-generator.ts';
 import type { KubeClient } from '../../k8s/client.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
@@ -263,7 +263,7 @@ it('gives its manifests to a Kustomization and its chart to a HelmRelease, and t
   expect((await fetch(before?.url ?? '')).status).toBe(200);
 });
 
-it('makes again at once what somebody has deleted', async () => {
+it('makes again at once what somebody has deleted, and a lost file when it is asked for', async () => {
   const scenario = await createScenario(client, 'generator', { 'a.yaml': configMap('a', { v: '1' }) });
   await scenario.createSource();
   const generator = await createGenerator(scenario, { artifacts: [{ name: 'all', copy: copyAll }] });
@@ -275,7 +275,12 @@ it('makes again at once what somebody has deleted', async () => {
     const found = await externalArtifact(scenario, 'all');
     return found?.metadata.uid !== before?.metadata.uid && statusOf(found).artifact ? found : undefined;
   });
-  expect(statusOf(after).artifact?.digest).toBe(statusOf(before).artifact?.digest);
+  const { digest, url = '' } = statusOf(after).artifact ?? {};
+  expect(digest).toBe(statusOf(before).artifact?.digest);
+
+  rmSync(join(inject('dataDir'), 'worker', 'artifacts', new URL(url).pathname));
+  expect((await fetch(url)).status).toBe(404);
+  await eventually('the file to be there again', async () => (await fetch(url)).status === 200);
 });
 
 it.each<[what: string, spec: object, reason: string, isStalled: boolean, message: string]>([

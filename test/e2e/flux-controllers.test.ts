@@ -197,6 +197,24 @@ test('our Kustomizations and HelmReleases use what the source-controller of Flux
   }
 });
 
+test('one of ours that depends on one of Flux goes on as soon as that is ready', async () => {
+  const scenario = await createScenario(own.client, 'dependent', {});
+  const { namespace, repository } = scenario;
+  scenario.commit({ 'top/top.yaml': configMap('top', { v: '1' }) });
+  const spec = { interval: '10m', url: repository.url, ref: { branch: 'main' } };
+  const git = await create(scenario, 'GitRepository', 'git', spec);
+  await own.client.create(kustomization(namespace, 'base', 'git', { path: './base' }));
+  const top = kustomization(namespace, 'top', 'git', { path: './top', dependsOn: [{ name: 'base' }] });
+  Object.assign(top.metadata, ours);
+  await own.client.create(top);
+  await scenario.refused('DependencyNotReady', () => scenario.kustomization('top'));
+
+  const revision = scenario.commit({ 'base/base.yaml': configMap('base', { v: '1' }) });
+  await requestReconcile(own.client, git);
+  await ready(top, revision);
+  expect((await applied(scenario, 'base')).v).toBe('1');
+});
+
 test('an object changes hands by its label, and what it has applied stays as it is', async () => {
   const scenario = await createScenario(own.client, 'moving', {});
   const { namespace, repository } = scenario;

@@ -75,7 +75,11 @@ test('the update is a step of its run, is lifted by a request, and refused where
   const result = await handleOf(scenario).executeUpdate<ReconcileResult, [object]>('rollback', { args: [{}] });
   expect(result).toMatchObject({ outcome: 'RolledBack', reason: 'RollbackHeld', revision: '1.0.0' });
   const { memo } = await handleOf(scenario).describe();
-  expect(memo?.run as RunRecord).toMatchObject({ trigger: 'rollback', outcome: 'RolledBack', changes: { rollback: 1 } });
+  expect(memo?.run as RunRecord).toMatchObject({
+    trigger: 'rollback',
+    outcome: 'RolledBack',
+    changes: { rollback: 1 },
+  });
 
   await reconcileWith(scenario);
   await scenario.readyIs('True', 'UpgradeSucceeded');
@@ -89,8 +93,9 @@ test('the update is a step of its run, is lifted by a request, and refused where
   expect(await refusal('--to', '9')).toContain('"9" is no good revision; expected one of 3, 2, 1');
   expect(await refusal('--to', '4')).toContain('"4" is in place');
   await scenario.change({ suspend: true });
-  await eventually('the suspension to be seen', async () =>
-    (await handleOf(scenario).query<{ suspended: boolean }>('status')).suspended,
+  await eventually(
+    'the suspension to be seen',
+    async () => (await handleOf(scenario).query<{ suspended: boolean }>('status')).suspended,
   );
   expect(await refusal()).toContain('is suspended: resume it first');
 });

@@ -1,9 +1,11 @@
 // What a source that is asked for again and again costs its server: a webhook for each of many pushes, a person who is
 // impatient, ten tools that ask at once.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
+import { reconcileUpdate, workflowIdOf } from '../../workflows/messages.ts';
 import { createTestRepository, startTestGitServer, type TestGitServer } from '../servers/git.ts';
 import {
   conditionOf,
@@ -14,6 +16,7 @@ import {
   gitRepository,
   statusOf,
 } from './harness.ts';
+import { appName, createScenario } from './scenario.ts';
 
 let client: KubeClient;
 let server: TestGitServer;
@@ -78,4 +81,18 @@ test('a source that is asked for ten times in a second asks its server once or t
   expect(often.requests).toBeGreaterThanOrEqual(once.requests);
   expect(often.requests).toBeLessThanOrEqual(answers * once.requests);
   expect(answers).toBeLessThan(10);
+});
+
+test('who waits for the answer to a request gets that of its own turn', async () => {
+  const scenario = await createScenario(client, 'turns', { 'app.yaml': configMap('app', { v: '0' }) });
+  await scenario.createSource();
+  const connection = await Connection.connect({ address: inject('temporalAddress') });
+  const id = workflowIdOf({ kind: 'GitRepository', namespace: scenario.namespace, name: appName });
+  const handle = new Client({ connection }).workflow.getHandle(id);
+  await eventually('the first artifact', async () => statusOf(await scenario.source()).artifact !== undefined);
+  for (const v of ['1', '2', '3']) {
+    const revision = scenario.commit({ 'app.yaml': configMap('app', { v }) });
+    expect(await handle.executeUpdate(reconcileUpdate)).toMatchObject({ outcome: 'Succeeded', revision });
+  }
+  await connection.close();
 });

@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
 import { conditionOf, configMap, createNamespace, eventually, kustomization } from './harness.ts';
 import { type OwnPlatform, startOwnPlatform } from './own-platform.ts';
+import { chart, createReleaseScenario } from './release-scenario.ts';
 import { appName, createScenario, manifest, type Scenario } from './scenario.ts';
 import { startWorker, type WorkerProcess } from './worker-process.ts';
 
@@ -191,6 +192,41 @@ test('a source in another namespace is refused for good', async () => {
     `can't access 'GitRepository/${scenario.namespace}/${appName}', cross-namespace references have been blocked`,
   );
   expect(conditionOf(await look(), 'Stalled')?.status).toBe('True');
+});
+
+test('a release is made by the default account, and takes no chart of another namespace', async () => {
+  const { platform, client } = own;
+  const place = { binDir: `${platform.dataDir}/bin`, dataDir: platform.dataDir, kubeconfig: platform.kubeconfigPath };
+  const scenario = await createReleaseScenario(client, 'renting', chart(), place);
+  const { namespace } = scenario;
+  await scenario.createRelease();
+  await scenario.fails('RESTClientError', `ServiceAccount/${namespace}/${account}, which this object acts as`);
+  await createAccount(namespace);
+  await allow(namespace, allVerbs, ['configmaps', 'secrets']);
+  await scenario.readyIs('True', 'InstallSucceeded');
+  expect(scenario.history()).toEqual(['1 deployed Install complete']);
+
+  const elsewhere = await createNamespace(client, 'lodging');
+  const made = `${namespace}-app`;
+  const sourceRef = { kind: 'GitRepository', name: appName, namespace };
+  const specs = [
+    { chartRef: { kind: 'HelmChart', name: made, namespace } },
+    { chart: { spec: { chart: 'charts/app', sourceRef } } },
+  ];
+  for (const [index, spec] of specs.entries()) {
+    const release = await client.create({
+      apiVersion: 'helm.toolkit.fluxcd.io/v2',
+      kind: 'HelmRelease',
+      metadata: { namespace: elsewhere, name: `app-${index}` },
+      spec: { interval: '10m', ...spec },
+    });
+    const look = async (): Promise<KubeObject> => (await client.get(refOf(release))) as KubeObject;
+    const message = await scenario.refused('AccessDenied', look);
+    expect(message).toContain(`can't access 'HelmChart/${namespace}/`);
+    expect(conditionOf(await look(), 'Stalled')?.status).toBe('True');
+  }
+  const refused = `${elsewhere}-app-1`;
+  expect(await scenario.find('source.toolkit.fluxcd.io/v1', 'HelmChart', refused)).toBeUndefined();
 });
 
 test('a tenant whose namespace is deleted goes, although its account goes first', async () => {

@@ -50,6 +50,7 @@ export function createOciFixture(limits: Partial<OciSourceDeps> = {}): OciFixtur
       const data = secrets[`${namespace}/${name}`];
       return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
     },
+    publicRoot: noPublicRoot,
     logins: createCloudLogins({ env: {} }),
     readPullSecrets: async (namespace, name) => serviceAccounts[`${namespace}/${name}`],
     ...limits,
@@ -93,6 +94,11 @@ export function createOciFixture(limits: Partial<OciSourceDeps> = {}): OciFixtur
     textOf: (archived, path) => execFileSync('tar', ['-xzOf', fileOf(archived), path], { encoding: 'utf8' }),
     close: () => rmSync(directory, { recursive: true, force: true }),
   };
+}
+
+/** There is no network in tests. */
+export async function noPublicRoot(): Promise<never> {
+  throw new Error('there is no TUF repository here');
 }
 
 export async function failureOf(

@@ -7,15 +7,19 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createOciSource } from '../../activities/source/oci/oci-source.ts';
+import { createPublicRoot, type PublicRoot } from '../../activities/source/oci/verify/public-root.ts';
 import { createRegistryClient, type RegistryClient } from '../../activities/source/oci/registry-client.ts';
 import type { OCIRepository } from '../../k8s/api/oci-repository.ts';
 import type { OciVerification } from '../../k8s/api/shared/verification.ts';
 import { pushRecording, readFixture, readRecording, signedDigest } from '../fixtures/cosign/recorded-repository.ts';
 import { startTestRegistry, type TestRegistry } from '../servers/registry.ts';
+import { startTufRepository, type TufRepository } from '../servers/tuf.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'continuo-verify-'));
 const never = new AbortController().signal;
 let registry: TestRegistry;
+let tuf: TufRepository;
+let publicRoot: PublicRoot;
 let client: RegistryClient;
 let secret: Record<string, Uint8Array> | undefined;
 
@@ -24,11 +28,16 @@ const driver = createOciSource({
   dataDirectory: join(directory, 'data'),
   readSecret: async () => secret,
   readPullSecrets: async () => [],
+  publicRoot: (signal) => publicRoot(signal),
   logins: createCloudLogins({ env: {} }),
 });
 
 beforeAll(async () => {
   registry = await startTestRegistry();
+  tuf = await startTufRepository('trusted_root.json', readFixture('cosign/trusted_root.json').toString());
+  const rootFile = join(directory, 'first-root.json');
+  writeFileSync(rootFile, tuf.root);
+  publicRoot = createPublicRoot({ repositoryUrl: tuf.url, rootFile, cacheDirectory: join(directory, 'tuf') });
   client = createRegistryClient({ host: registry.host, isInsecure: true });
   for (const name of ['cosign-2-ecdsa', 'cosign-3-ecdsa', 'cosign-2-keyless', 'cosign-3-keyless']) {
     await pushRecording(client, name, readRecording(`cosign/${name}.json`), never);
@@ -40,6 +49,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await registry.close();
+  await tuf.close();
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -49,6 +59,12 @@ beforeEach(() => {
 
 const byKey: OciVerification = { provider: 'cosign', secretRef: { name: 'keys' } };
 const byRoot: OciVerification = { provider: 'cosign', trustedRootSecretRef: { name: 'keys' } };
+const byPublicRoot: OciVerification = {
+  provider: 'cosign',
+  matchOIDCIdentity: [
+    { issuer: '^https://token\\.actions\\.githubusercontent\\.com$', subject: '^https://github\\.com/example/' },
+  ],
+};
 const byPolicy: OciVerification = { provider: 'notation', secretRef: { name: 'keys' } };
 const ecdsa = { 'cosign.pub': readFixture('cosign/ecdsa.pub') };
 const other = { 'other.pub': readFixture('cosign/other.pub') };
@@ -110,6 +126,13 @@ describe('an artifact in a registry', () => {
       'cosign-3-keyless',
       byRoot,
       () => root,
+      /of "https:\/\/token\.actions\.githubusercontent\.com"$/,
+    ],
+    [
+      'an identity of the instance in the TUF repository',
+      'cosign-3-keyless',
+      byPublicRoot,
+      () => undefined,
       /of "https:\/\/token\.actions\.githubusercontent\.com"$/,
     ],
     ['notation in JWS', 'jws', byPolicy, () => policy('jws'), /notation trust policy "demo"$/],

@@ -2,15 +2,14 @@
 import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, type RequestListener } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { ensureBinaries } from '../../tools/platform/index.ts';
-import { testPem } from './git.ts';
+import { type TestTls, tlsOptions } from './git.ts';
+import { listenOnLoopback } from './loopback.ts';
 
 /** What goes wrong; may be changed between requests. */
 export interface ChartRepositoryFaults {
@@ -37,8 +36,7 @@ export interface ChartRequest {
 export interface ChartRepositoryOptions {
   /** User and password that every request needs. */
   login?: { username: string; password: string };
-  /** `server` for TLS with the test certificate, `mutual` to demand the client certificate as well. */
-  tls?: 'server' | 'mutual';
+  tls?: TestTls;
 }
 
 export interface TestChartRepository {
@@ -139,24 +137,10 @@ export async function startChartRepository(options: ChartRepositoryOptions = {})
     else response.end(body);
   };
 
-  const server = options.tls
-    ? createTlsServer(
-        {
-          cert: testPem('server.crt'),
-          key: testPem('server.key'),
-          ca: testPem('ca.crt'),
-          requestCert: options.tls === 'mutual',
-          rejectUnauthorized: options.tls === 'mutual',
-        },
-        listener,
-      )
-    : createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  const url = `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`;
+  const server = await listenOnLoopback(listener, tlsOptions(options.tls));
 
   return {
-    url,
+    url: server.url,
     directory,
     faults,
     requests,
@@ -170,9 +154,7 @@ export async function startChartRepository(options: ChartRepositoryOptions = {})
       return /saved it to: (.*)$/m.exec(told)?.[1] ?? '';
     },
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await server.close();
       rmSync(root, { recursive: true, force: true });
     },
   };

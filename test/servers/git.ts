@@ -2,12 +2,12 @@
 // server. Repositories are made with the git binary.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage, request, type RequestListener, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, request, type RequestListener, type ServerResponse } from 'node:http';
+import type { ServerOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { startGitServer } from '../../tools/platform/git-server.ts';
+import { listenOnLoopback } from './loopback.ts';
 
 /** What goes wrong; may be changed between requests. */
 export interface GitFaults {
@@ -44,9 +44,11 @@ export interface TestGitServer {
 export interface TestGitServerOptions {
   /** Value that the Authorization header must have. */
   authorization?: string;
-  /** `server` for TLS with the test certificate, `mutual` to demand the client certificate as well. */
-  tls?: 'server' | 'mutual';
+  tls?: TestTls;
 }
+
+/** `server` for the test certificate, `mutual` to demand the client certificate as well. */
+export type TestTls = 'server' | 'mutual';
 
 /** A PEM file of `test/servers/tls`. */
 export function testPem(name: 'ca.crt' | 'server.crt' | 'server.key' | 'client.crt' | 'client.key'): string {
@@ -56,6 +58,13 @@ export function testPem(name: 'ca.crt' | 'server.crt' | 'server.key' | 'client.c
 /** The certificate of an authority that has issued none of them. */
 export function otherCaPem(): string {
   return readFileSync(join(import.meta.dirname, '../fixtures/notation/other-root.crt'), 'utf8');
+}
+
+/** What a server needs for it. */
+export function tlsOptions(tls: TestTls | undefined): ServerOptions | undefined {
+  const isMutual = tls === 'mutual';
+  const pems = { cert: testPem('server.crt'), key: testPem('server.key'), ca: testPem('ca.crt') };
+  return tls && { ...pems, requestCert: isMutual, rejectUnauthorized: isMutual };
 }
 
 export async function startTestGitServer(options: TestGitServerOptions = {}): Promise<TestGitServer> {
@@ -120,29 +129,14 @@ export async function startTestGitServer(options: TestGitServerOptions = {}): Pr
     onward.end(content);
   }
 
-  const server = options.tls
-    ? createTlsServer(
-        {
-          cert: testPem('server.crt'),
-          key: testPem('server.key'),
-          ca: testPem('ca.crt'),
-          requestCert: options.tls === 'mutual',
-          rejectUnauthorized: options.tls === 'mutual',
-        },
-        listener,
-      )
-    : createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const server = await listenOnLoopback(listener, tlsOptions(options.tls));
   return {
-    url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
+    url: server.url,
     root,
     faults,
     requests,
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await server.close();
       await backend.close();
       rmSync(root, { recursive: true, force: true });
     },

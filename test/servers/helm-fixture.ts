@@ -70,6 +70,9 @@ export function createHelmFixture(): HelmFixture {
     dataDirectory: directory,
     readSecret,
     readPullSecrets: async () => undefined,
+    publicRoot: async () => {
+      throw new Error('there is no TUF repository here');
+    },
     logins: createCloudLogins({ env: {} }),
     yaml: { read: readValuesYaml, write: writeValuesYaml },
     source: async (kind: string, { name }: { name: string }) => objects.get(`${kind}/${name}`),

@@ -20,11 +20,7 @@ export async function takeIn(kind: string, url: string, digest = ''): Promise<Ho
 }
 
 /** The same in a process of its own; `megabytes` is what that took beyond what it had after its start. */
-export async function takeInApart(
-  kind: string,
-  url: string,
-  digest = '',
-): Promise<HowItEnded & { megabytes: number }> {
+export async function takeInApart(kind: string, url: string, digest = ''): Promise<HowItEnded & { megabytes: number }> {
   const child = join(import.meta.dirname, 'take-in-child.ts');
   const { stdout } = await promisify(execFile)(process.execPath, [child, kind, url, digest]);
   return JSON.parse(stdout) as HowItEnded & { megabytes: number };

@@ -1,6 +1,7 @@
 // Short-lived credentials by what they were given for, so that a poll does not log in each time, and a hundred sources
 // of one registry log in once.
 import { createHash } from 'node:crypto';
+import { untilAborted } from '../until-aborted.ts';
 
 /** What ends sometime; without `expiresMs` it is asked for each time. */
 export interface Expiring {
@@ -62,15 +63,4 @@ async function askNow(key: string, ask: (signal: AbortSignal) => Promise<Expirin
     byId.delete(oldest);
   }
   return value;
-}
-
-async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

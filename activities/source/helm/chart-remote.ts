@@ -2,6 +2,7 @@
 // interface.
 import type { OciVerification } from '../../../k8s/api/shared/verification.ts';
 import { failure, messageOf } from '../../errors.ts';
+import type { PublicRoot } from '../oci/verify/public-root.ts';
 import type { VerifiedRevision } from '../source-driver.ts';
 import type { IndexedChart } from './chart-index.ts';
 import { selectVersion } from './chart-version.ts';
@@ -13,6 +14,8 @@ export interface VerificationCheck {
   /** Of the Secrets that `verify` names. */
   namespace: string;
   readSecret: ReadSecret;
+  /** For signatures without a key. */
+  publicRoot: PublicRoot;
 }
 
 /** A chart with the digest by which it is pulled as it was verified. */

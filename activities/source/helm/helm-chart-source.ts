@@ -7,6 +7,7 @@ import { type NamespacedName, refOf } from '../../../k8s/object.ts';
 import type { Artifact, ArtifactStore, UnpackedArtifact, UnpackedArtifacts } from '../../artifact/artifact.ts';
 import { failure, messageOf } from '../../errors.ts';
 import type { SecretData } from '../http/tls-secret.ts';
+import type { PublicRoot } from '../oci/verify/public-root.ts';
 import type { ArchivedRevision, FetchedRevision, SourceDriver, SourceObject } from '../source-driver.ts';
 import { isStored } from '../stored.ts';
 import { type BuiltChart, currentArtifact, reasonOf, summaryOf, versionMetadataOf } from './chart-build.ts';
@@ -28,6 +29,7 @@ export interface HelmChartSourceDeps {
   unpacked: Pick<UnpackedArtifacts, 'get'>;
   yaml: HelmYaml;
   readSecret(namespace: string, name: string): Promise<SecretData>;
+  publicRoot: PublicRoot;
   /** The live source; undefined when it does not exist. */
   source(kind: HelmChart['spec']['sourceRef']['kind'], ref: NamespacedName): Promise<SourceObject | undefined>;
 }
@@ -172,7 +174,8 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
       const remote = await repositories.of(origin.source as HelmRepository, signal);
       if (!spec.verify) return { message: '', isIgnored: true }; // taken out of the spec meanwhile
       const chart = pinned(await remote.find(spec.chart, spec.version, signal), fetched);
-      const check = { verify: spec.verify, namespace: refOf(object).namespace, readSecret: deps.readSecret };
+      const { readSecret, publicRoot } = deps;
+      const check = { verify: spec.verify, namespace: refOf(object).namespace, readSecret, publicRoot };
       return await remote.verify({ ...chart, digest: chart.digest ?? '' }, check, signal);
     },
 

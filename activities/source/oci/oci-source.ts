@@ -14,11 +14,13 @@ import type { PulledManifest } from './registry-client.ts';
 import { registryFailure } from './registry-error.ts';
 import { imageOfIndex, isIndex, selectLayer } from './select-layer.ts';
 import { planReference, selectTag } from './select-reference.ts';
+import type { PublicRoot } from './verify/public-root.ts';
 import { verifyOciArtifact } from './verify/verify-oci-artifact.ts';
 
 /** What the driver needs from outside. */
 export interface OciSourceDeps extends RegistryAccessDeps {
   store: ArtifactStore;
+  publicRoot: PublicRoot;
   /** Layers are unpacked under `<dataDirectory>/oci`. */
   dataDirectory: string;
   /** Largest layer, as it is stored in the registry. @default 1 GiB */
@@ -52,7 +54,7 @@ export function createOciSource(deps: OciSourceDeps): SourceDriver<OCIRepository
         const { client, repository } = await registryAccessOf(object.spec, namespace, deps, within);
         const digest = digestOf(fetched);
         const subject = `revision ${fetched.revision}`;
-        const { readSecret } = deps;
+        const { readSecret, publicRoot } = deps;
         return await verifyOciArtifact({
           client,
           repository,
@@ -61,6 +63,7 @@ export function createOciSource(deps: OciSourceDeps): SourceDriver<OCIRepository
           verify,
           namespace,
           readSecret,
+          publicRoot,
           subject,
         });
       }),

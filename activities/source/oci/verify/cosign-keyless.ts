@@ -18,7 +18,7 @@ export interface TrustedIdentity {
 /** Checks one signature, claims aside; gives who made it, or what is wrong with it. */
 export type KeylessCheck = (signature: CosignSignature) => { signer: string } | { problem: string };
 
-/** Throws an error that says what is wrong with the document. */
+/** Fails with an `Error` that says what is wrong with the document. */
 export function parseTrustedRoot(text: string): TrustedRoot {
   let document: unknown;
   try {
@@ -26,7 +26,11 @@ export function parseTrustedRoot(text: string): TrustedRoot {
   } catch {
     throw new Error('it is no JSON');
   }
-  const root = TrustedRoot.fromJSON(document);
+  return checkTrustedRoot(TrustedRoot.fromJSON(document));
+}
+
+/** The root, if something can be verified with it. Throws an `Error` otherwise. */
+export function checkTrustedRoot(root: TrustedRoot): TrustedRoot {
   if (root.certificateAuthorities.length === 0) throw new Error('it has no "certificateAuthorities"');
   if (root.tlogs.length === 0 && root.timestampAuthorities.length === 0) {
     throw new Error(

@@ -1,3 +1,4 @@
+import { TrustedRoot } from '@sigstore/protobuf-specs';
 import { describe, expect, test } from 'vitest';
 import type { OciVerification } from '../../../../k8s/api/shared/verification.ts';
 import {
@@ -232,18 +233,37 @@ describe('an artifact that cosign signed', () => {
       {},
       /Secret "apps\/keys" has no key "trusted_root\.json"$/,
     ],
-    [
-      'without keys and trusted root',
-      'cosign/cosign-3-keyless.json',
-      { provider: 'cosign' },
-      {},
-      /spec\.verify\.trustedRootSecretRef are missing: .* does not fetch that of the public instance/,
-    ],
   ])('is refused %s', async (_what, recording, spec, secret, message, more = {}) => {
     await expect(verify(recording, spec, secret, more)).rejects.toMatchObject({
       type: 'VerificationError',
       nonRetryable: true,
       message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('a signature without keys and without a root of its own', () => {
+  const keyless: OciVerification = { provider: 'cosign', matchOIDCIdentity: [{ issuer, subject }] };
+  const root = TrustedRoot.fromJSON(JSON.parse(rootOf['trusted_root.json'].toString('utf8')));
+
+  test('is checked with the root of the public instance', async () => {
+    await expect(
+      verify('cosign/cosign-3-keyless.json', keyless, undefined, { publicRoot: async () => root }),
+    ).resolves.toMatchObject({
+      message: expect.stringContaining('with the identity "https://github.com/example/app/'),
+    });
+    await expect(
+      verify('cosign/cosign-3-ecdsa.json', keyless, undefined, { publicRoot: async () => root }),
+    ).rejects.toThrow(/with the trusted root of the public Sigstore instance: .* it was made with a key pair/);
+  });
+
+  test('is tried again when that root is not to be had', async () => {
+    await expect(verify('cosign/cosign-3-keyless.json', keyless, undefined)).rejects.toMatchObject({
+      type: 'VerificationError',
+      nonRetryable: false,
+      message: expect.stringMatching(
+        /cannot be verified by cosign without a key: there is no TUF repository here; set CONTINUO_SIGSTORE_TUF_URL/,
+      ),
     });
   });
 });

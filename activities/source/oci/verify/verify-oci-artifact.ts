@@ -1,5 +1,6 @@
 // Whether the signature of an OCI artifact is what `spec.verify` asks for (contract 1.2 and 1.4, verify). What checks keyless
 // signatures and those of notation is loaded when the first of them is checked: it takes megabytes.
+import type { TrustedRoot } from '@sigstore/protobuf-specs';
 import type { OciVerification } from '../../../../k8s/api/shared/verification.ts';
 import { failure, messageOf } from '../../../errors.ts';
 import type { SecretData } from '../../http/tls-secret.ts';
@@ -8,6 +9,7 @@ import { RegistryError } from '../registry-error.ts';
 import { cosignKeysOf, signingKey } from './cosign-keys.ts';
 import type { KeylessCheck } from './cosign-keyless.ts';
 import { claimProblem, findCosignSignatures, signatureTagOf } from './cosign-signatures.ts';
+import type { PublicRoot } from './public-root.ts';
 import { nameOfArtifact, type SignedArtifact } from './signature-manifests.ts';
 import type { SignatureOutcome } from './signature-outcome.ts';
 
@@ -16,6 +18,8 @@ export interface VerifyOciArtifactOptions extends SignedArtifact {
   /** Of the object, and so of the Secrets that `verify` names. */
   namespace: string;
   readSecret(namespace: string, name: string): Promise<SecretData>;
+  /** What is trusted where `verify` names neither keys nor a root. */
+  publicRoot: PublicRoot;
   /** How the artifact is called in the condition, such as `revision 1.2.3@sha256:…`. @default `revision <digest>` */
   subject?: string;
   /** Of the failure; charts have their own. @default 'VerificationError' */
@@ -100,25 +104,16 @@ async function withCosign(options: VerifyOciArtifactOptions): Promise<SignatureO
 /** Keyless: trust in a Sigstore instance and in identities that it attests. */
 async function withIdentities(options: VerifyOciArtifactOptions): Promise<SignatureOutcome> {
   const { verify } = options;
-  if (!verify.trustedRootSecretRef) {
-    return {
-      problems: [
-        'spec.verify.secretRef and spec.verify.trustedRootSecretRef are missing: a keyless signature is checked with the "trusted_root.json" of its Sigstore instance, and Continuo does not fetch that of the public instance; put it into a Secret and name it in spec.verify.trustedRootSecretRef',
-      ],
-    };
-  }
-  const { origin, data } = await secretOf(options, verify.trustedRootSecretRef.name);
-  if (!data) return { problems: [`${origin} named by spec.verify.trustedRootSecretRef does not exist`] };
-  const text = data[rootKey];
-  if (!text) return { problems: [`${origin} has no key "${rootKey}"`] };
-  const { keylessCheck, parseTrustedRoot } = await import('./cosign-keyless.ts');
+  const { keylessCheck } = await import('./cosign-keyless.ts');
+  const trusted = verify.trustedRootSecretRef
+    ? await rootOfSecret(options, verify.trustedRootSecretRef.name)
+    : await rootOfPublicInstance(options);
+  if ('problem' in trusted) return { problems: [trusted.problem] };
   let check: KeylessCheck;
   try {
-    check = keylessCheck(parseTrustedRoot(Buffer.from(text).toString('utf8')), verify.matchOIDCIdentity ?? []);
+    check = keylessCheck(trusted.root, verify.matchOIDCIdentity ?? []);
   } catch (error) {
-    return {
-      problems: [`"${rootKey}" of ${origin} or spec.verify.matchOIDCIdentity is not valid: ${messageOf(error)}`],
-    };
+    return { problems: [`${trusted.name} or spec.verify.matchOIDCIdentity is not valid: ${messageOf(error)}`] };
   }
   const { signatures, unreadable } = await findCosignSignatures(options);
   const problems = [...unreadable];
@@ -129,10 +124,44 @@ async function withIdentities(options: VerifyOciArtifactOptions): Promise<Signat
     problems.push(`${signature.origin}: ${problem}`);
   }
   if (problems.length === 0) problems.push(...nothingFound(options.digest));
-  return { problems, tried: `with the trusted root of ${origin}` };
+  return { problems, tried: `with ${trusted.name}` };
 }
 
 const rootKey = 'trusted_root.json';
+
+/** How a trusted root is called in messages, or why there is none. */
+type NamedRoot = { root: TrustedRoot; name: string } | { problem: string };
+
+async function rootOfSecret(options: VerifyOciArtifactOptions, secretName: string): Promise<NamedRoot> {
+  const { origin, data } = await secretOf(options, secretName);
+  if (!data) return { problem: `${origin} named by spec.verify.trustedRootSecretRef does not exist` };
+  const text = data[rootKey];
+  if (!text) return { problem: `${origin} has no key "${rootKey}"` };
+  const name = `the trusted root of ${origin}`;
+  const { parseTrustedRoot } = await import('./cosign-keyless.ts');
+  try {
+    return { root: parseTrustedRoot(Buffer.from(text).toString('utf8')), name };
+  } catch (error) {
+    return { problem: `"${rootKey}" of ${origin} is not valid: ${messageOf(error)}` };
+  }
+}
+
+/** A repository that is away is asked again, so that this is no verdict on the signature. */
+async function rootOfPublicInstance(options: VerifyOciArtifactOptions): Promise<NamedRoot> {
+  const { publicRoot, signal, reason = 'VerificationError' } = options;
+  const { checkTrustedRoot } = await import('./cosign-keyless.ts');
+  try {
+    return {
+      root: checkTrustedRoot(await publicRoot(signal)),
+      name: 'the trusted root of the public Sigstore instance',
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    const next = `set CONTINUO_SIGSTORE_TUF_URL on the worker to a mirror, or name a root in spec.verify.trustedRootSecretRef`;
+    const subject = `signature of "${nameOfArtifact(options)}" cannot be verified by cosign without a key`;
+    throw failure(reason, `${subject}: ${messageOf(error)}; ${next}`, { cause: error, isTransient: true });
+  }
+}
 
 function nothingFound(digest: string): string[] {
   return [
