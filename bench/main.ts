@@ -1,5 +1,6 @@
-// `npm run bench [-- --n 100] [--phases install,noop,…] [--interval 10m] [--seed 1]`: the figures of docs/benchmarks.md, each beside the floor that is
-// measured in the same run on the same machine: the same API requests, sent bare.
+// `npm run bench [-- --n 100] [--phases install,noop,…] [--interval 10m] [--seed 1] [--engine continuo|flux]`: the figures
+// of docs/benchmarks.md, each beside the floor that is measured in the same run on the same machine: the same API requests,
+// sent bare. With `--engine flux` the same phases measure the controllers of Flux on a platform of the same kind.
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Kustomization } from '../k8s/api/kustomization.ts';
@@ -9,6 +10,7 @@ import { resourceOf } from '../k8s/api/definition.ts';
 import type { KubeObject, ObjectRef } from '../k8s/object.ts';
 import { createWatchCaches } from '../k8s/watch-caches.ts';
 import { startPlatform } from '../tools/platform/index.ts';
+import { startFlux } from './flux.ts';
 import { floorOfInstall, floorOfRequests } from './floor.ts';
 import { measureRepository } from './git-source.ts';
 import {
@@ -29,6 +31,7 @@ const { values } = parseArgs({
     phases: { type: 'string', default: 'install,noop,all,one,chain,single,starve,drift' },
     interval: { type: 'string', default: '10m' },
     seed: { type: 'string', default: '1' },
+    engine: { type: 'string', default: 'continuo' },
   },
 });
 const n = Number(values.n);
@@ -38,13 +41,16 @@ const sick = 50;
 
 // The platform goes with this process, if that ends by `exit`.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-const platform = await startPlatform({ worker: true, report: (line) => console.error(line) });
+const isFlux = values.engine === 'flux';
+const platform = await startPlatform({ worker: !isFlux, report: (line) => console.error(line) });
 const client = createKubeClient({ kubeconfig: platform.kubeconfigPath });
+const flux = isFlux ? await startFlux(client, platform.kubeconfigPath) : undefined;
 const caches = createWatchCaches(client);
 try {
   await run();
 } finally {
   caches.close();
+  await flux?.stop();
   await client.close();
   await platform.stop();
 }
@@ -53,11 +59,12 @@ process.exit(); // the connections to what was just stopped need not be waited f
 async function run(): Promise<void> {
   const metrics = apiServerMetrics(platform.kubeconfigPath);
   const { worker = 0, temporal = 0 } = platform.pids;
-  const meter: Meter = { client, metrics, pids: { worker, temporal } };
+  const pids: Record<string, number> = flux?.pids ?? { worker, temporal };
+  const meter: Meter = { client, metrics, pids, engine: Object.keys(pids).filter((name) => name !== 'temporal') };
   const repository = createBenchRepository(platform.gitRoot, platform.gitUrl, 'bench');
   const kustomizations = caches.open({ resource: resourceOf(definition) });
   const names = Array.from({ length: n }, (_, index) => appName(index));
-  console.log(JSON.stringify({ machine: machine(), n }));
+  console.log(JSON.stringify({ machine: machine(), engine: values.engine, n }));
 
   const report = (phase: string, measured: Partial<Measured> & { seconds: number }, floorSeconds?: number): void => {
     const floor =

@@ -48,13 +48,17 @@ export interface Measured {
   /** Answered during the phase, by verb: the engine's, the controllers' and the bench's own. */
   requests: Record<string, number>;
   cpuSeconds: Record<string, number>;
-  workerMegabytes: number;
+  /** Resident, of the engine's processes together. */
+  engineMegabytes: number;
 }
 
 export interface Meter {
   client: KubeClient;
   metrics: () => Promise<string>;
+  /** Whose CPU is counted. */
   pids: Record<string, number>;
+  /** Those of them whose memory is. */
+  engine: readonly string[];
 }
 
 /** Runs a phase and says what it cost. */
@@ -75,7 +79,7 @@ export async function measure(meter: Meter, phase: () => Promise<void>): Promise
     seconds: round(seconds),
     requests,
     cpuSeconds: Object.fromEntries(used) as Record<string, number>,
-    workerMegabytes: residentMegabytes(meter.pids.worker ?? process.pid),
+    engineMegabytes: meter.engine.reduce((sum, name) => sum + residentMegabytes(meter.pids[name] ?? process.pid), 0),
   };
 }
 

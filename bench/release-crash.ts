@@ -6,6 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../k8s/object.ts';
 import { randomOf } from '../test/e2e/sequence-model.ts';
+import type { ComponentName } from '../tools/platform/components.ts';
+import type { Platform } from '../tools/platform/index.ts';
 import { helmProcesses } from './helm-processes.ts';
 import { round } from './measure.ts';
 import type { ChartName } from './release-charts.ts';
@@ -78,7 +80,7 @@ type Look = Record<'conditions' | 'snapshots' | 'status' | 'revisions' | 'object
 /** Runs all steps of releases over and over until all victims were killed, and tells how they ended. */
 export async function crashReleases(bench: ReleaseBench, options: CrashOptions): Promise<CrashFigures> {
   const { platform } = bench;
-  const releases = await openReleases(bench, 'hr-crash');
+  const releases = await openReleases(bench, `hr-crash-${Date.now().toString(36)}`);
   const workerDataDir = join(platform.dataDir, 'worker');
   const random = randomOf(options.seed);
   const tell = options.report ?? (() => undefined);
@@ -117,9 +119,8 @@ export async function crashReleases(bench: ReleaseBench, options: CrashOptions):
 
   /** Kills the worker; resolves once every helm process of it has ended, and another worker is there. */
   const killWorker = async (): Promise<string[]> => {
-    const { worker = 0 } = platform.pids;
     const met = helmProcesses(workerDataDir).flatMap(({ action = [] }) => action);
-    process.kill(worker, 'SIGKILL');
+    signalTo(platform, 'worker', 'SIGKILL');
     const killedAt = performance.now();
     await until('helm has ended with its worker', () => helmProcesses(workerDataDir).length === 0, endTimeoutMs, 2);
     figures.slowestEndMs = Math.max(figures.slowestEndMs, Math.round(performance.now() - killedAt));
@@ -130,7 +131,7 @@ export async function crashReleases(bench: ReleaseBench, options: CrashOptions):
 
   const killServer = async (victim: Victim): Promise<string[]> => {
     const met = helmProcesses(workerDataDir).flatMap(({ action = [] }) => action);
-    process.kill(platform.pids[victim] ?? 0, 'SIGKILL');
+    signalTo(platform, victim, 'SIGKILL');
     await sleep(awayMs);
     await platform.restartDead();
     return met;
@@ -167,6 +168,13 @@ export async function crashReleases(bench: ReleaseBench, options: CrashOptions):
   const left = helmProcesses(workerDataDir).map(({ pid, action }) => `process ${pid} (${action}) is left`);
   figures.differences.push(...left);
   return { ...figures, seconds: round((performance.now() - startedAt) / 1000) };
+}
+
+/** Signals a process of a platform, which has to be alive. */
+export function signalTo(platform: Platform, name: ComponentName, signal: NodeJS.Signals): void {
+  const pid = platform.pids[name];
+  if (!pid) throw new Error(`${name} does not run`);
+  process.kill(pid, signal);
 }
 
 /** Asks until the API server is back. */

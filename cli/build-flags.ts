@@ -6,7 +6,7 @@ import type { KubeClient } from '../k8s/client.ts';
 import type { InventoryEntry } from '../k8s/object.ts';
 import type { ClusterFlags } from './flags.ts';
 import { objectRefOf } from './kinds.ts';
-import { readKustomizationObject } from './kustomization-file.ts';
+import { readObjectFile } from './object-file.ts';
 import { readObject } from './objects.ts';
 
 export interface BuildFlags {
@@ -20,7 +20,10 @@ export interface BuildFlags {
 /** Adds `--path`, `--kustomization-file`, `--artifact-address` and `--no-strict-substitute`. */
 export function addBuildFlags(command: Command): Command {
   return command
-    .option('--path <directory>', 'build this directory in place of spec.path in the source’s artifact')
+    .option(
+      '--path <directory>',
+      'build this directory (of a HelmRelease: the chart in it) in place of the source’s artifact',
+    )
     .option('--kustomization-file <file>', 'take the Kustomization from this file, not from the cluster')
     .option(
       '--artifact-address <host:port>',
@@ -43,7 +46,7 @@ export async function kustomizationOf(
   { namespace, kustomizationFile }: BuildFlags & Pick<ClusterFlags, 'namespace'>,
 ): Promise<ChosenKustomization> {
   const definition = kinds.Kustomization;
-  const written = kustomizationFile ? await readKustomizationObject(kustomizationFile, name, namespace) : undefined;
+  const written = kustomizationFile ? await readObjectFile(kustomizationFile, definition, name, namespace) : undefined;
   const at = written?.metadata.namespace ?? namespace;
   const live = written
     ? await kube?.get(objectRefOf(definition, { namespace: at, name }))

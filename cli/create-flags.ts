@@ -1,7 +1,7 @@
 // What the `create` commands have in common: flags, and the object that they make.
 import { type Command, InvalidArgumentError } from 'commander';
 import { type KindDefinition, storedVersionOf } from '../k8s/api/definition.ts';
-import { parseDuration } from '../k8s/duration.ts';
+import { formatDuration, parseDuration } from '../k8s/duration.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import { usageError } from './exit.ts';
 import { addClusterFlags, addTemporalFlags, addTimeoutFlag, type ClusterFlags, type TemporalFlags } from './flags.ts';
@@ -45,7 +45,8 @@ export function collect(text: string, before: string[] = []): string[] {
 /** A duration as it is written, once it is known to be one. */
 export function checkDuration(text: string): string {
   try {
-    if (parseDuration(text) > 0) return text;
+    const durationMs = parseDuration(text);
+    if (durationMs > 0) return formatDuration(durationMs);
   } catch {
     // told below
   }

@@ -30,7 +30,9 @@ export function registerCreateSourceChart(source: Command, createObjects: Create
     .option('--chart <name-or-path>', 'its name in the repository, or its path in the source')
     .option('--chart-version <range>', 'version or range of versions; for a HelmRepository only')
     .addOption(
-      new Option('--reconcile-strategy <strategy>', 'what makes a new artifact').choices(['ChartVersion', 'Revision']),
+      new Option('--reconcile-strategy <strategy>', 'what makes a new artifact')
+        .choices(['ChartVersion', 'Revision'])
+        .default('ChartVersion'),
     )
     .option('--values-file <paths>', 'files in place of its values.yaml; several, or separated by commas', collect)
     .addOption(new Option('--verify-provider <tool>', 'what has signed').choices(['cosign', 'notation']))

@@ -160,7 +160,9 @@ export function register(program: Command): void {
     .option('--tag-semver <range>', 'take the newest tag of a range of versions')
     .option('--digest <digest>', 'digest to take')
     .option('--layer-selector <type:operation>', 'layer to take by its media type, and "extract" or "copy"')
-    .addOption(new Option('--provider <name>', 'how to log in').choices(['generic', 'aws', 'azure', 'gcp']))
+    .addOption(
+      new Option('--provider <name>', 'how to log in').choices(['generic', 'aws', 'azure', 'gcp']).default('generic'),
+    )
     .option('--secret-ref <name>', 'Secret of type kubernetes.io/dockerconfigjson')
     .option('--service-account <name>', 'service account whose image pull secrets log in')
     .option('--cert-ref <name>', 'Secret with certificates')

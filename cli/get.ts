@@ -30,7 +30,7 @@ export function register(program: Command): void {
     .usage('[kind [name...]] [flags]')
     .argument(
       '[kind-and-names...]',
-      'such as "ks", "ks demo", "ks/demo", "source git"; nothing: all kinds that have objects',
+      'such as "ks", "ks demo", "ks/demo", "source git", "sources all"; nothing: all kinds that have objects',
     )
     .option('-w, --watch', 'print every change after the list')
     .option('-l, --selector <labels>', 'only objects with these labels')
@@ -104,7 +104,9 @@ async function watch(kube: KubeClient, target: Target, flags: GetFlags): Promise
 /** One group of objects for each kind. */
 async function readAll(kube: KubeClient, target: Target, flags: GetFlags): Promise<KubeObject[][]> {
   const { definition, names } = target;
-  if (!definition) return await Promise.all(definitions.map((each) => readKind(kube, each, flags)));
+  if (!definition) {
+    return await Promise.all((target.definitions ?? definitions).map((each) => readKind(kube, each, flags)));
+  }
   if (names.length === 0) return [await readKind(kube, definition, flags, true)];
   const objects = await Promise.all(names.map((name) => readObject(kube, definition, flags.namespace, name)));
   return [objects];

@@ -35,6 +35,22 @@ describe('words for kinds', () => {
   });
 
   it.each([
+    [
+      ['sources', 'all'],
+      ['GitRepository', 'OCIRepository', 'HelmRepository', 'HelmChart', 'Bucket', 'ExternalArtifact'],
+    ],
+    [
+      ['image', 'all'],
+      ['ImageRepository', 'ImagePolicy', 'ImageUpdateAutomation'],
+    ],
+    [['all'], undefined],
+  ])('%j names several kinds', (words, kinds) => {
+    const target = parseTarget(words);
+    expect(target.definition).toBeUndefined();
+    expect(target.definitions?.map(({ kind }) => kind)).toEqual(kinds);
+  });
+
+  it.each([
     [['pods'], 'unknown kind "pods"'],
     [['source', 'svn', 'a'], 'unknown kind "source svn"'],
     [['ks/a', 'hr/b'], 'several kinds'],

@@ -34,9 +34,11 @@ for (const [words, kind] of Object.entries(fluxWords)) {
   for (const head of heads) for (const tail of tails) kindOfWord.set(tail ? `${head} ${tail}` : head, definition);
 }
 
-/** What the words of a command name: a kind (undefined: all kinds) and objects of it (none: all of them). */
+/** What the words of a command name: a kind (undefined: several) and objects of it (none: all of them). */
 export interface Target {
   definition: KindDefinition | undefined;
+  /** The kinds that are meant where it is not one. @default all */
+  definitions?: readonly KindDefinition[];
   names: string[];
 }
 
@@ -54,13 +56,24 @@ export function definitionOf({
   return definitions.find((definition) => definition.kind === kind && definition.group === group);
 }
 
+/** The kinds that the flux CLI calls by a word and another one, such as `source` or `sources`; none for other words. */
+function familyOf(word: string): KindDefinition[] {
+  const head = word.toLowerCase().replace(/s$/, '');
+  const inFamily = Object.entries(fluxWords).filter(([words]) => words.startsWith(`${head} `));
+  return inFamily.map(([words]) => kindOfWord.get(words) as KindDefinition);
+}
+
 /**
- * Reads `ks`, `ks demo other`, `ks/demo`, `source git demo`. Throws a usage error for an unknown kind, for an empty
+ * Reads `ks`, `ks demo other`, `ks/demo`, `source git demo`, `all`, `sources all`. Throws a usage error for an unknown kind, for an empty
  * name, and for objects of different kinds.
  */
 export function parseTarget(words: readonly string[]): Target {
   const [first, second, ...rest] = words;
-  if (first === undefined) return { definition: undefined, names: [] };
+  if (first === undefined || (first === 'all' && second === undefined)) return { definition: undefined, names: [] };
+  if (second === 'all' && rest.length === 0) {
+    const family = familyOf(first);
+    if (family.length > 0) return { definition: undefined, definitions: family, names: [] };
+  }
   if (first.includes('/')) return parseSlashes(words);
   const pair = second === undefined ? undefined : kindOf(`${first} ${second}`);
   if (pair) return withNames(pair, rest);

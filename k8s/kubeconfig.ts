@@ -59,7 +59,8 @@ function readConfig(options: KubeconfigOptions): KubeConfig {
   } catch (cause) {
     // The parser's message can quote the text, which holds credentials: only a file's own error is passed on.
     const code = (cause as NodeJS.ErrnoException).code;
-    throw new Error(`kubeconfig ${options.kubeconfig ?? ''} cannot be read (${code ?? 'malformed'})`);
+    const file = options.kubeconfig ?? process.env['KUBECONFIG'];
+    throw new Error(`kubeconfig ${file ? `"${file}" ` : ''}cannot be read (${code ?? 'malformed'})`);
   }
   return config;
 }

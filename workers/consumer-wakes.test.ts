@@ -20,7 +20,10 @@ const names = (count: number): string[] => Array.from({ length: count }, (_, ind
 function createWakes(consumers: KubeObject[], changed: string[]) {
   const woken: string[] = [];
   const wakes = createConsumerWakes({
-    objects: { list: (kind) => consumers.filter((one) => one.kind === kind) },
+    objects: {
+      list: (kind) => consumers.filter((one) => one.kind === kind),
+      isServed: ({ metadata }) => metadata.labels?.['shard'] !== 'other',
+    },
     unpacked: { get: async () => ({}) as never },
     signaller: {
       wake: ({ name }: ReconciledRef, { resourceVersion }) => void woken.push(`${name}@${resourceVersion}`),
@@ -31,8 +34,9 @@ function createWakes(consumers: KubeObject[], changed: string[]) {
   return { wakes, woken };
 }
 
-test('what an artifact changes is woken first, and only what consumes it', async () => {
-  const { wakes, woken } = createWakes([consumer('a'), consumer('other', 'elsewhere'), consumer('z')], ['z']);
+test('what an artifact changes is woken first, and only what consumes it and is served here', async () => {
+  const theirs = { ...consumer('b'), metadata: { namespace: 'team', name: 'b', labels: { shard: 'other' } } };
+  const { wakes, woken } = createWakes([consumer('a'), theirs, consumer('other', 'elsewhere'), consumer('z')], ['z']);
   await wakes.wake(source('1'));
   expect(woken).toEqual(['z@1', 'a@1']);
   expect(wakes.isIdle()).toBe(true);

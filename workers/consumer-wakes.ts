@@ -21,7 +21,7 @@ export interface ConsumerWakes {
 }
 
 export interface ConsumerWakesDependencies {
-  objects: Pick<FluxObjects, 'list'>;
+  objects: Pick<FluxObjects, 'list' | 'isServed'>;
   unpacked: Pick<UnpackedArtifacts, 'get'>;
   signaller: Pick<Signaller, 'wake'>;
   /** True when an unpacked artifact is known to build what was built before. */
@@ -88,7 +88,7 @@ export function createConsumerWakes(deps: ConsumerWakesDependencies): ConsumerWa
         const { resourceVersion } = source.metadata;
         const consumers = consumerKinds
           .flatMap((kind) => objects.list(kind))
-          .filter((one) => isConsumerOf(one, source));
+          .filter((one) => objects.isServed(one) && isConsumerOf(one, source));
         const kustomizations = consumers.filter(({ kind }) => kind === 'Kustomization');
         for (const consumer of consumers) {
           if (consumer.kind !== 'Kustomization') signaller.wake(refOf(consumer), { type: 'artifact', resourceVersion });

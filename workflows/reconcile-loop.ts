@@ -316,7 +316,6 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
     });
 
     let waitingFor: string | undefined;
-    isHeldBack = decision.do === 'await' && observation.awaitMs === undefined;
     switch (decision.do) {
       case 'finish':
         isEnding = true;
@@ -367,6 +366,7 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         break;
     }
     say(waitingFor ?? 'waiting');
+    isHeldBack = decision.do === 'await' && observation.awaitMs === undefined;
     passesEnded = passesStarted;
     areDependantsUntold ||= dependants.length > 0 && decision.do !== 'wait';
   }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { placeOf } from './api-gateway.ts';
+import { KubeApiError } from '../../k8s/client.ts';
+import { createApiGateway, placeOf } from './api-gateway.ts';
 
 const session = { namespace: 'apps', storageNamespace: 'store' };
 const secrets = (namespace: string): string => `/api/v1/namespaces/${namespace}/secrets`;
@@ -42,4 +43,23 @@ const cases: [string, string, string, boolean][] = [
 
 test.each(cases)('%s goes to its place', (_, path, expected, isStorage) => {
   expect(placeOf(new URL(path, 'http://gateway'), session)).toEqual({ path: expected, isStorage });
+});
+
+const refusals: [string, Error, number, boolean][] = [
+  ['a connection that is refused', new KubeApiError('did not answer', 0, 'ECONNREFUSED'), 502, true],
+  ['one that breaks', Object.assign(new Error('other side closed'), { code: 'UND_ERR_SOCKET' }), 502, true],
+  ['a refusal', new KubeApiError('forbidden', 403, 'Forbidden'), 403, false],
+  ['a request that cannot be passed on', new Error('a protobuf object is cut off'), 502, false],
+];
+test.each(refusals)('%s tells whether the server was away', async (_, error, status, wasServerAway) => {
+  const gateway = createApiGateway();
+  try {
+    const client = { server: 'https://cluster', forward: () => Promise.reject(error) };
+    const opened = await gateway.open({ client, namespace: 'apps', storageNamespace: 'apps', attempt: 'a' });
+    expect(opened.wasServerAway).toBe(false);
+    expect((await fetch(`${opened.server}/api/v1/namespaces/apps/pods/a`)).status).toBe(status);
+    expect(opened.wasServerAway).toBe(wasServerAway);
+  } finally {
+    await gateway.close();
+  }
 });

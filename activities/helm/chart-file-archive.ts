@@ -44,12 +44,20 @@ export interface ChartDependency {
 const maxChartBytes = 100 * 1024 * 1024;
 const maxFiles = 10_000;
 const maxSubchartDepth = 10;
-const postHook = /\bpost-(?:install|upgrade|rollback|delete)\b/;
+const postHook = /\bpost-(?:install|upgrade)\b/;
+
+/** What a chart has unpacked to so far, with the packages in it: a small one could hold thousands of bombs. */
+interface Unpacked {
+  sizeBytes: number;
+}
 
 /** The files of a packaged chart. Throws an `Error` that says what is wrong with the archive. */
-export async function readChartEntries(packed: Uint8Array, readTar: ReadTar): Promise<ChartEntry[]> {
+export async function readChartEntries(
+  packed: Uint8Array,
+  readTar: ReadTar,
+  unpacked: Unpacked = { sizeBytes: 0 },
+): Promise<ChartEntry[]> {
   const entries: ChartEntry[] = [];
-  let sizeBytes = 0;
   const unzipped = Readable.from([packed]).pipe(createGunzip());
   for await (const entry of readTar(unzipped)) {
     if (entry.kind !== 'file') continue;
@@ -60,8 +68,8 @@ export async function readChartEntries(packed: Uint8Array, readTar: ReadTar): Pr
     }
     const chunks: Buffer[] = [];
     for await (const chunk of entry.content()) {
-      sizeBytes += chunk.length;
-      if (sizeBytes > maxChartBytes) throw new Error(`the chart has more than ${maxChartBytes} bytes unpacked`);
+      unpacked.sizeBytes += chunk.length;
+      if (unpacked.sizeBytes > maxChartBytes) throw new Error(`the chart has more than ${maxChartBytes} bytes unpacked`);
       chunks.push(Buffer.from(chunk));
     }
     entries.push({ root, path, content: Buffer.concat(chunks), isExecutable: entry.isExecutable });
@@ -72,15 +80,24 @@ export async function readChartEntries(packed: Uint8Array, readTar: ReadTar): Pr
 
 /** The chart of a packaged archive. Throws an `Error` that says what is wrong with it. */
 export async function readChartArchive(packed: Uint8Array, readTar: ReadTar): Promise<ChartArchive> {
-  return await chartOf(await readChartEntries(packed, readTar), 0, readTar);
+  const unpacked: Unpacked = { sizeBytes: 0 };
+  return await chartOf(await readChartEntries(packed, readTar, unpacked), 0, readTar, unpacked);
 }
 
-async function chartOf(entries: ChartEntry[], depth: number, readTar: ReadTar): Promise<ChartArchive> {
+async function chartOf(
+  entries: ChartEntry[],
+  depth: number,
+  readTar: ReadTar,
+  unpacked: Unpacked,
+): Promise<ChartArchive> {
   if (depth > maxSubchartDepth) throw new Error(`subcharts are nested more than ${maxSubchartDepth} deep`);
   const text = (path: string): string => entries.find((entry) => entry.path === path)?.content.toString('utf8') ?? '';
   const metadata = readMetadata(text('Chart.yaml'));
   const subcharts: ChartArchive[] = [];
-  for (const files of groupSubcharts(entries, readTar)) subcharts.push(await chartOf(await files, depth + 1, readTar));
+  for (const { files, archive } of groupSubcharts(entries)) {
+    const inner = archive ? await readChartEntries(archive, readTar, unpacked) : files;
+    subcharts.push(await chartOf(inner, depth + 1, readTar, unpacked));
+  }
   const own = entries.filter(({ path }) => !path.startsWith('charts/'));
   const isManifest = (path: string): boolean => /^crds\/.*\.(?:ya?ml|json)$/i.test(path);
   const isTemplate = (path: string): boolean => path.startsWith('templates/');
@@ -95,20 +112,26 @@ async function chartOf(entries: ChartEntry[], depth: number, readTar: ReadTar): 
   };
 }
 
-/** The files of each subchart: a directory below `charts`, or an archive in it. */
-function groupSubcharts(entries: ChartEntry[], readTar: ReadTar): (ChartEntry[] | Promise<ChartEntry[]>)[] {
+interface Subchart {
+  files: ChartEntry[];
+  /** Instead of the files. */
+  archive?: Uint8Array;
+}
+
+/** The subcharts: directories below `charts`, or archives in it. */
+function groupSubcharts(entries: ChartEntry[]): Subchart[] {
   const groups = new Map<string, ChartEntry[]>();
-  const archives: Promise<ChartEntry[]>[] = [];
+  const archives: Subchart[] = [];
   for (const entry of entries) {
     const [, name = '', rest] = /^charts\/([^/_.][^/]*)(?:\/(.+))?$/.exec(entry.path) ?? [];
     if (rest !== undefined) {
       const group = groups.get(name) ?? [];
       group.push({ ...entry, root: name, path: rest });
       groups.set(name, group);
-    } else if (name.endsWith('.tgz')) archives.push(readChartEntries(entry.content, readTar));
+    } else if (name.endsWith('.tgz')) archives.push({ files: [], archive: entry.content });
   }
   const directories = [...groups.values()].filter((group) => group.some(({ path }) => path === 'Chart.yaml'));
-  return [...directories, ...archives];
+  return [...directories.map((files) => ({ files })), ...archives];
 }
 
 function readMetadata(text: string): Pick<ChartArchive, 'name' | 'version' | 'appVersion' | 'dependencies'> {

@@ -86,6 +86,15 @@ test.each<[Record<string, string>, string]>([
   await expect(pack(files).then((packed) => readChartArchive(packed, readTar))).rejects.toThrow(message);
 });
 
+test('a chart full of packed bombs is told before they are all unpacked', async () => {
+  const zeros = '0'.repeat(30 * 1024 * 1024);
+  const bomb = await pack({ 'bomb/Chart.yaml': 'name: bomb\nversion: 1.0.0\n', 'bomb/zeros': zeros });
+  const bombs = Object.fromEntries([1, 2, 3, 4, 5].map((at) => [`web/charts/bomb-${at}.tgz`, bomb]));
+  await expect(pack({ ...parent, ...bombs }).then((packed) => readChartArchive(packed, readTar))).rejects.toThrow(
+    'the chart has more than 104857600 bytes unpacked',
+  );
+});
+
 const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
 
 test.each<[string, string, string, object | undefined]>([

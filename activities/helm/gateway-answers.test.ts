@@ -36,7 +36,7 @@ test('discovery is asked once by a process, until it changes something', async (
   const { answers, get } = server();
   const session = answers.session('https://a');
   expect(await get(session, '/apis')).toBe('1');
-  expect(await get(session, '/apis')).toBe('1');
+  expect(await get(session, '/apis?timeout=32s')).toBe('1');
   expect(await get(session, '/apis', 'application/yaml')).toBe('2');
   session.forget();
   expect(await get(session, '/apis')).toBe('3');
@@ -98,6 +98,6 @@ test('of an OpenAPI document stays which kinds take the validation by the server
   });
 });
 
-test.each(['null', '[]', 'text', '{"openapi":"3.0.0"}'])('%s is no OpenAPI document', (text) => {
-  expect(() => reducedOpenApi(Buffer.from(text))).toThrow();
+test.each(['[]', '{"openapi":"3.0.0"}'])('%s is no OpenAPI document', (text) => {
+  expect(() => reducedOpenApi(Buffer.from(text))).toThrow('an OpenAPI document has no paths');
 });

@@ -1,7 +1,6 @@
 // What the gateway knows already when helm asks. Helm discovers the API anew for each object that it handles, and reads
 // the server's OpenAPI documents, megabytes of JSON, for a single bit each; both cost it more than all of its other work
 // (docs/decisions/0016).
-import { createHash } from 'node:crypto';
 import type { ForwardedAnswer } from '../../k8s/rest.ts';
 
 /** An answer that was read to its end. */
@@ -22,7 +21,7 @@ export interface SessionAnswers {
 }
 
 /** Discovery, and the list of OpenAPI documents. */
-const discovery = /^\/(?:version|api|apis|openapi\/v3)(?:\?timeout=[0-9a-z]+)?$/;
+const discovery = /^(\/(?:version|api|apis|openapi\/v3))(?:\?timeout=[0-9a-z]+)?$/;
 /** A document whose content is in its address. */
 const openApi = /^(\/openapi\/v3\/[^?]+\?hash=[0-9A-Fa-f]{32,})(?:&timeout=[0-9a-z]+)?$/;
 const maxDocuments = 500;
@@ -41,11 +40,10 @@ export function createGatewayAnswers() {
       const told = new Map<string, Promise<WholeAnswer>>();
       return {
         get(path, accept, ask) {
-          const [, address] = openApi.exec(path) ?? [];
-          if (address === undefined) return remembered(told, `${path} ${accept}`, ask);
+          const [, document] = openApi.exec(path) ?? [];
+          if (document === undefined) return remembered(told, `${discovery.exec(path)?.[1]} ${accept}`, ask);
           if (documents.size >= maxDocuments) documents.clear();
-          const key = createHash('sha256').update(`${server} ${address} ${accept}`).digest('base64');
-          return remembered(documents, key, async () => reduced(await ask()));
+          return remembered(documents, `${server}${document} ${accept}`, async () => reduced(await ask()));
         },
         forget: () => told.clear(),
       };

@@ -168,7 +168,8 @@ async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutc
     if (wasServerAway) await startOver(context, call, error);
     return { written, failure: { message: error, logTail: log.slice(-10) } };
   } catch (error) {
-    if (signal.aborted) await leaveUnlocked(context, storage, attempt);
+    // What a worker gives up because it stops, or because its cluster is away, is made again: a failed revision would count.
+    if (beat.cancellationDetails?.cancelRequested) await leaveUnlocked(context, storage, attempt);
     throw error;
   } finally {
     signal.removeEventListener('abort', gateway.close);

@@ -56,6 +56,8 @@ export function createObserveReleaseActivities(deps: ObserveReleaseDependencies)
         return { ...common, obstacle: { reason: 'InvalidCELExpression', message } };
       }
       const mustChangeChart = !deps.isChartAsWanted(object);
+      const { requestedAt, handledRequest } = common;
+      const isRequested = requestedAt !== undefined && requestedAt !== handledRequest;
       const seen = { ...common, inputs: inputsOf(object), ...(mustChangeChart ? { mustChangeChart } : {}) };
       const source = await chartSourceOf(object, deps);
       // Step 5 before step 6: what is waited for needs no chart yet.
@@ -67,7 +69,8 @@ export function createObserveReleaseActivities(deps: ObserveReleaseDependencies)
         artifact: source,
         revision: source.revision,
         appliedRevision: status?.lastAttemptedRevision,
-        isSettled: !mustChangeChart && (await deps.isReleaseSettled(object, source)),
+        // What a person asks for, such as a forced upgrade, is looked at in full.
+        isSettled: !mustChangeChart && !isRequested && (await deps.isReleaseSettled(object, source)),
         // What is not Ready keeps its own timer.
         isIntervalWatched: common.readyStatus === 'True',
       };

@@ -104,7 +104,7 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
         isHeld?: boolean;
       },
     ): Promise<ReconcileOutcome> {
-      const { attempt, drift, release, lostFights, isHeld, result } = input;
+      const { attempt, drift, release, isHeld, result } = input;
       const context = { generation: input.generation, request: input.request, now: isoSeconds(Date.now()) };
       const stored = await find(input.ref);
       const object = stored && result ? await afterAction(stored, context, attempt, result) : stored;
@@ -122,6 +122,8 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
         isDetected: drift.isDetected,
         message: drift.isDetected ? driftedMessage(place, drift.lines) : `No drift detected for release ${place}`,
       };
+      // Nobody fights where drift is only told.
+      const lostFights = object.spec.driftDetection?.mode === 'enabled' ? (input.lostFights ?? []) : [];
       const before = (type: string) => object.status?.conditions?.find((condition) => condition.type === type);
       const next = statusAfterRelease(object, context, attempt, { drift: told, lostFights, isHeld });
       await writer.writeStatus(stored, next);
@@ -129,7 +131,7 @@ export function createHelmReleaseReport({ writer, events, readInventory }: HelmR
       if (told?.isDetected && before('Drifted')?.message !== told.message) {
         tell(object, attempt, { type: 'Warning', reason: 'DriftDetected', message: told.message });
       }
-      for (const fight of lostFights ?? []) {
+      for (const fight of lostFights) {
         if (before(driftConflictCondition)?.message.includes(fight.subject)) continue;
         tell(object, attempt, { type: 'Warning', reason: driftConflictReason, message: driftConflictNote(fight) });
       }

@@ -2,11 +2,11 @@
 // is in its middle. Of the held ones every other has reached the server already: only its answer is held.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Agent, request as httpsRequest } from 'node:https';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { componentKubeconfig, credentialPaths } from '../../tools/platform/components.ts';
 import type { Platform } from '../../tools/platform/index.ts';
+import { listenOnLoopback } from '../servers/loopback.ts';
 
 export interface HoldRule {
   /** Which requests count; the path has its query. */
@@ -59,7 +59,7 @@ export async function startApiGate(platform: Platform): Promise<ApiGate> {
     return 'pass';
   }
 
-  const server = createServer((request, response) => {
+  const server = await listenOnLoopback((request, response) => {
     const verdict = judge(request, response);
     if (verdict === 'hold') {
       request.resume();
@@ -80,10 +80,8 @@ export async function startApiGate(platform: Platform): Promise<ApiGate> {
     response.on('close', () => onward.destroy());
     request.pipe(onward);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
-  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  config.clusters[0].cluster = { server: address, 'insecure-skip-tls-verify': true };
+  config.clusters[0].cluster = { server: server.url, 'insecure-skip-tls-verify': true };
   const kubeconfig = join(platform.dataDir, `gate-${counter++}.kubeconfig`);
   writeFileSync(kubeconfig, JSON.stringify(config), { mode: 0o600 });
   return {
@@ -101,9 +99,7 @@ export async function startApiGate(platform: Platform): Promise<ApiGate> {
       };
     },
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await server.close();
       agent.destroy();
     },
   };

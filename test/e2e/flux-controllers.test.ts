@@ -37,7 +37,7 @@ beforeAll(async () => {
     dataDir: mkdtempSync(join(platform.dataDir, 'data-')),
     env: { CONTINUO_WATCH_LABEL_SELECTOR: `${label}=continuo` },
   });
-  const options = { kubeconfig: platform.kubeconfigPath, watchLabelSelector: `!${label}` };
+  const options = { kubeconfig: platform.kubeconfigPath, args: [`--watch-label-selector=!${label}`] };
   // One after the other: both may have to be built.
   controllers.push(await startSourceController(options), await startKustomizeController(options));
   [registry, s3, charts] = await Promise.all([startTestRegistry(), startTestS3Server(), startChartRepository()]);
@@ -76,7 +76,7 @@ async function ready(object: KubeObject, revision?: string): Promise<KubeObject>
       const at = artifact?.revision ?? lastAppliedRevision ?? lastAttemptedRevision;
       const condition = conditionOf(seen, 'Ready') as { observedGeneration?: number } | undefined;
       const isCurrent = condition?.observedGeneration === seen?.metadata.generation;
-      const isReady = conditionOf(seen, 'Ready')?.status === 'True' && isCurrent;
+      const isReady = conditionOf(seen, 'Ready')?.status === 'True' && isCurrent && at !== undefined;
       if (seen && isReady && (revision === undefined || at === revision)) return seen;
       throw new Error(JSON.stringify(seen?.status ?? 'no status'));
     },

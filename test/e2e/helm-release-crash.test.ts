@@ -2,9 +2,12 @@
 // twice and none stays pending, and no helm process outlives its worker. The same with 100 kills:
 // `npm run bench -- --phases hr-crash --n 100`. To repeat a run: CONTINUO_TEST_SEED=<seed> vitest run --project faults helm-release-crash
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { crashReleases, type Victim } from '../../bench/release-crash.ts';
+import { crashReleases, signalTo, type Victim } from '../../bench/release-crash.ts';
+import { openReleases } from '../../bench/releases.ts';
+import { refOf } from '../../k8s/object.ts';
 import { createWatchCaches } from '../../k8s/watch-caches.ts';
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
+import { eventually } from './harness.ts';
 import { brokenWorkflows, type OwnPlatform, startOwnPlatform } from './own-platform.ts';
 
 const seed = Number(process.env.CONTINUO_TEST_SEED ?? 20);
@@ -33,4 +36,34 @@ test('releases end as they would have, whatever is killed beside them', { timeou
   expect(differences).toEqual([]);
   expect(figures.steps).toBeGreaterThan(0);
   expect(await brokenWorkflows(platform)).toEqual([]);
+});
+
+test('what a stopping worker gives up is made again by the next one, and counts as no failure', async () => {
+  const { platform, client } = own;
+  const releases = await openReleases({ client, caches, platform }, `hr-stop-${Date.now().toString(36)}`);
+  const { namespace } = releases;
+  const pods = await client.resourceFor('', 'v1', 'Pod');
+  if (!pods) throw new Error('the API server has no pods');
+  const hooks = async () => (await client.list(pods, { namespace, labelSelector: 'hook-of=app' })).items;
+  const upgrade = { remediation: { retries: 0, remediateLastFailure: true } };
+  const { metadata } = await releases.apply('app', 'app', { upgrade, values: { v: '1' } });
+  await eventually('the install', () => releases.isReady('app', metadata.generation), 60_000);
+  const before = new Set((await hooks()).map((pod) => pod.metadata.uid));
+
+  const changed = await releases.apply('app', 'app', { upgrade, values: { v: '2', hangs: 'before' } });
+  await eventually('the hook', async () => (await hooks()).some((pod) => !before.has(pod.metadata.uid)), 60_000);
+  signalTo(platform, 'worker', 'SIGTERM');
+  await eventually('the worker to be gone', () => platform.dead().includes('worker'), 30_000);
+  await platform.restartDead();
+
+  const isReady = async (): Promise<boolean> => {
+    for (const pod of await hooks()) {
+      const freed = { metadata: { labels: { 'continuo.dev/unready': null } } };
+      await client.patch(refOf(pod), freed, { type: 'merge' }).catch(() => undefined); // helm may just have deleted it
+    }
+    return releases.isReady('app', changed.metadata.generation);
+  };
+  await eventually('the upgrade', isReady, 90_000);
+  const told = (await releases.history('app')).map(({ revision, status }) => `${revision} ${status}`);
+  expect(told).toEqual(['1 superseded', '2 deployed']);
 });

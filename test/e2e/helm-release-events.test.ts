@@ -58,7 +58,10 @@ test('the first run of a release is its install, and its HelmChart is told of by
   await eventOf(scenario, 'HelmChartDeleted');
   await scenario.readyIs('True', 'InstallSucceeded', 15_000);
   expect(scenario.history()).toEqual(['1 deployed Install complete']);
-  expect(await client.get({ ...made, name: `${namespace}-app` })).toBeUndefined();
+  await eventually(
+    'the other chart to be gone',
+    async () => !(await client.get({ ...made, name: `${namespace}-app` })),
+  );
 });
 
 test('a manager that keeps writing back is named in a condition and an event, and the fight ends', async () => {
@@ -101,7 +104,7 @@ test('what somebody does with helm is found on the interval', async () => {
   await scenario.readyIs('True', 'InstallSucceeded');
   await scenario.change({ values: { v: 'two' } });
   const ready = await scenario.readyIs('True', 'UpgradeSucceeded');
-  scenario.helm('rollback', releaseName, '1');
+  scenario.helm('rollback', releaseName, '1', '--force-conflicts');
   await eventually(
     'the release to be as its object says',
     async () => {

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
-import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
 import { conditionOf, connectCluster, eventually } from './harness.ts';
 import {
@@ -8,7 +7,8 @@ import {
   createReleaseScenario,
   deploymentTemplate,
   reconcileWith,
-  type ReleaseScenario,
+  releaseStatusOf,
+  states,
 } from './release-scenario.ts';
 
 let client: KubeClient;
@@ -18,38 +18,23 @@ beforeAll(() => {
 });
 afterAll(() => client.close());
 
-const statusOf = (object: KubeObject): NonNullable<HelmRelease['status']> => (object as HelmRelease).status ?? {};
-const states = (scenario: ReleaseScenario): string[] =>
-  scenario.history().map((line) => line.split(' ').slice(0, 2).join(' '));
-const stalled = async (scenario: ReleaseScenario): Promise<KubeObject> =>
-  await eventually(
-    'the release to stall',
-    async () => {
-      const object = await scenario.release();
-      const condition = conditionOf(object, 'Stalled') as { observedGeneration?: number } | undefined;
-      if (condition?.observedGeneration === object.metadata.generation) return object;
-      throw new Error(JSON.stringify(statusOf(object).conditions));
-    },
-    40_000,
-  );
-
 describe('a rollout that fails', () => {
   test('is a failed revision as Helm would have it, and stalls where nothing is to be undone', async () => {
     const scenario = await createReleaseScenario(client, 'hr-fail', chart(deploymentTemplate));
     await scenario.createRelease({ timeout: '2s', values: { unready: true } });
-    const object = await stalled(scenario);
+    const object = await scenario.stalled();
 
     expect(conditionOf(object, 'Stalled')).toMatchObject({
       reason: 'RetriesExceeded',
       message: 'Failed to install after 1 attempt(s)',
     });
     expect(conditionOf(object, 'Ready')).toMatchObject({ status: 'False', reason: 'InstallFailed' });
-    expect(statusOf(object)).toMatchObject({ failures: 1, installFailures: 1, observedGeneration: 1 });
+    expect(releaseStatusOf(object)).toMatchObject({ failures: 1, installFailures: 1, observedGeneration: 1 });
     expect(scenario.history()[0]).toMatch(/^1 failed Release "app" failed: health check failed after 2/);
 
     await scenario.change({ values: { unready: false } });
     const ready = await scenario.readyIs('True', 'UpgradeSucceeded');
-    expect(statusOf(ready).failures).toBeUndefined();
+    expect(releaseStatusOf(ready).failures).toBeUndefined();
     expect(states(scenario)).toEqual(['1 superseded', '2 deployed']);
   });
 
@@ -57,12 +42,12 @@ describe('a rollout that fails', () => {
     const scenario = await createReleaseScenario(client, 'hr-reinstall', chart(deploymentTemplate));
     const remediation = { retries: 1, remediateLastFailure: true };
     await scenario.createRelease({ timeout: '2s', install: { remediation }, values: { unready: true } });
-    const object = await stalled(scenario);
+    const object = await scenario.stalled();
 
     expect(conditionOf(object, 'Ready')?.message).toMatch(
       /^Helm uninstall remediation for release \S+\/app\.v1 with chart app@1\.0\.0 succeeded$/,
     );
-    expect(statusOf(object)).toMatchObject({ failures: 2, installFailures: 2 });
+    expect(releaseStatusOf(object)).toMatchObject({ failures: 2, installFailures: 2 });
     expect(scenario.helm('list', '-q').trim()).toBe('');
   });
 
@@ -71,7 +56,7 @@ describe('a rollout that fails', () => {
     await scenario.createRelease({ timeout: '3s', upgrade: { remediation: { retries: 1 } } });
     await scenario.readyIs('True', 'InstallSucceeded');
     await scenario.change({ values: { v: 'two', unready: true } });
-    const object = await stalled(scenario);
+    const object = await scenario.stalled();
 
     expect(states(scenario)).toEqual(['1 superseded', '2 failed', '3 superseded', '4 failed', '5 deployed']);
     expect(conditionOf(object, 'Stalled')?.message).toBe('Failed to upgrade after 2 attempt(s)');
@@ -82,7 +67,7 @@ describe('a rollout that fails', () => {
     });
     expect(conditionOf(object, 'Remediated')).toMatchObject({ status: 'True', reason: 'RollbackSucceeded' });
     expect(conditionOf(object, 'Released')).toMatchObject({ status: 'False', reason: 'UpgradeFailed' });
-    expect(statusOf(object)).toMatchObject({ failures: 2, upgradeFailures: 2 });
+    expect(releaseStatusOf(object)).toMatchObject({ failures: 2, upgradeFailures: 2 });
     expect((await scenario.configMap('app'))?.data).toEqual({ v: 'one' });
 
     await reconcileWith(scenario);
@@ -97,7 +82,7 @@ describe('a rollout that fails', () => {
     await scenario.createRelease({ timeout: '3s', upgrade: { remediation }, values: { v: 'one' } });
     await scenario.readyIs('True', 'InstallSucceeded');
     await scenario.change({ values: { v: 'two', unready: true } });
-    await stalled(scenario);
+    await scenario.stalled();
     await scenario.change({ values: { v: 'one', unready: null } });
     const object = await scenario.readyIs('True', 'UpgradeSucceeded');
 
@@ -111,9 +96,9 @@ describe('a rollout that fails', () => {
     const scenario = await createReleaseScenario(client, 'hr-never', chart(deploymentTemplate));
     const upgrade = { remediation: { retries: 1 } };
     await scenario.createRelease({ timeout: '2s', upgrade, values: { unready: true } });
-    await stalled(scenario);
+    await scenario.stalled();
     await scenario.change({ values: { v: 'two', unready: true } });
-    const object = await stalled(scenario);
+    const object = await scenario.stalled();
 
     expect(conditionOf(object, 'Stalled')?.reason).toBe('MissingRollbackTarget');
     expect(states(scenario)).toEqual(['1 failed', '2 failed']);
@@ -132,7 +117,7 @@ describe('a rollout that fails', () => {
     expect(conditionOf(await scenario.release(), 'Stalled')).toBeUndefined();
     await scenario.change({ values: { unready: false } });
     const ready = await scenario.readyIs('True', 'UpgradeSucceeded');
-    expect(statusOf(ready).failures).toBeUndefined();
+    expect(releaseStatusOf(ready).failures).toBeUndefined();
   });
 });
 
@@ -227,16 +212,16 @@ spec:
     expect(conditionOf(ready, 'TestSuccess')?.message).toBe(
       `Helm test succeeded for release ${scenario.namespace}/app.v1 with chart app@1.0.0: 1 test hook completed successfully`,
     );
-    expect(statusOf(ready).history?.[0]?.testHooks).toMatchObject({ 'app-test': { phase: 'Succeeded' } });
+    expect(releaseStatusOf(ready).history?.[0]?.testHooks).toMatchObject({ 'app-test': { phase: 'Succeeded' } });
   });
 
   test('that fail are remediated like a failed install, unless they are ignored', async () => {
     const scenario = await createReleaseScenario(client, 'hr-badtest', chart({ 'templates/test.yaml': pod('exit 1') }));
     await scenario.createRelease({ test: { enable: true } });
-    const object = await stalled(scenario);
+    const object = await scenario.stalled();
     expect(conditionOf(object, 'TestSuccess')).toMatchObject({ status: 'False', reason: 'TestFailed' });
     expect(conditionOf(object, 'Ready')).toMatchObject({ status: 'False', reason: 'TestFailed' });
-    expect(statusOf(object)).toMatchObject({ failures: 1, installFailures: 1 });
+    expect(releaseStatusOf(object)).toMatchObject({ failures: 1, installFailures: 1 });
 
     await scenario.change({ test: { enable: true, ignoreFailures: true } });
     const ignored = await scenario.readyIs('True', 'InstallSucceeded');

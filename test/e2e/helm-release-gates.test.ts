@@ -14,8 +14,8 @@ let place: HelmPlace;
 beforeAll(async () => {
   own = await startOwnPlatform();
   const { helm } = await ensureBinaries(['helm']);
-  const { dataDir, binDir, kubeconfigPath: kubeconfig } = own.platform;
-  place = { dataDir, binDir, kubeconfig };
+  const { dataDir, kubeconfigPath: kubeconfig } = own.platform;
+  place = { dataDir, binDir: join(dataDir, 'bin'), kubeconfig };
   worker = await startWorker(own.platform, {
     dataDir: mkdtempSync(join(dataDir, 'data-')),
     env: {

@@ -64,8 +64,9 @@ describe.concurrent('a release', { timeout: 120_000 }, () => {
     };
     const labels = { team: 'shop', ...origin(scenario) };
     const seen = async (name: string) => {
-      const { metadata, data } = (await scenario.configMap(name)) ?? {};
-      return { data, labels: metadata?.labels, note: metadata?.annotations?.note };
+      const object = await scenario.configMap(name);
+      const { labels: found, annotations } = object?.metadata ?? {};
+      return { data: object?.data, labels: found, note: annotations?.note };
     };
     await scenario.createRelease({ postRenderers, commonMetadata });
     await scenario.readyIs('True', 'InstallSucceeded', 60_000);

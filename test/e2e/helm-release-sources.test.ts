@@ -2,17 +2,14 @@
 import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
-import { ensureBinaries } from '../../tools/platform/index.ts';
 import { startChartRepository, type TestChartRepository } from '../servers/chart-repository.ts';
 import { packageChart } from '../servers/helm-charts.ts';
 import { pushTestArtifact, startTestRegistry, type TestRegistry } from '../servers/registry.ts';
 import { startTestS3Server, type TestS3Server } from '../servers/s3.ts';
-import { conditionOf, configMap, connectCluster, createNamespace, eventually, requestReconcile } from './harness.ts';
+import { conditionOf, connectCluster, createNamespace, eventually, requestReconcile } from './harness.ts';
 import { chart, createReleaseScenario, releaseStatusOf, type ReleaseScenario } from './release-scenario.ts';
 
 const apiVersion = 'source.toolkit.fluxcd.io/v1';
@@ -22,16 +19,14 @@ let repository: TestChartRepository;
 let registry: TestRegistry;
 let bucket: TestS3Server;
 let files: Server;
-let flux: string;
 const served = new Map<string, Buffer>();
 
 beforeAll(async () => {
   client = connectCluster();
-  [repository, registry, bucket, { flux }] = await Promise.all([
+  [repository, registry, bucket] = await Promise.all([
     startChartRepository(),
     startTestRegistry(),
     startTestS3Server(),
-    ensureBinaries(['flux']),
   ]);
   files = createServer((request, response) => {
     const body = served.get(request.url ?? '');
@@ -257,53 +252,4 @@ describe.concurrent('the chart of a release', { timeout: 120_000 }, () => {
       '3 deployed U',
     ]);
   });
-});
-
-test('the unmodified flux CLI shows, asks for, suspends and resumes a release', { timeout: 120_000 }, async () => {
-  const scenario = await createReleaseScenario(client, 'hr-flux', {
-    ...chart(),
-    'apps/one.yaml': configMap('one', {}),
-  });
-  const { namespace } = scenario;
-  const run = async (...args: string[]): Promise<string> => {
-    const { stdout, stderr } = await promisify(execFile)(flux, ['--timeout=40s', `--namespace=${namespace}`, ...args], {
-      env: { ...process.env, KUBECONFIG: inject('kubeconfig') },
-    });
-    return stdout + stderr;
-  };
-  await scenario.createRelease({ values: { v: 'two' } });
-  await installed(scenario);
-  expect(await run('get', 'hr', 'app')).toMatch(/app\s+1\.0\.0\s+False\s+True\s+Helm install succeeded for release/);
-  expect(await run('trace', '--kind=configmap', '--api-version=v1', 'app')).toMatch(/HelmRelease:\s+app/);
-  expect(await run('debug', 'hr', 'app', '--show-values')).toContain('v: two');
-  expect(await run('debug', 'hr', 'app', '--show-status')).toContain('lastAttemptedRevision: 1.0.0');
-  expect(await run('debug', 'hr', 'app', '--show-history')).toContain('chartVersion: 1.0.0');
-
-  expect(await run('reconcile', 'hr', 'app', '--with-source', '--force')).toContain('applied revision 1.0.0');
-  expect(scenario.history()).toEqual(['1 superseded Install complete', '2 deployed Upgrade complete']);
-  expect(await run('reconcile', 'hr', 'app', '--reset')).toContain('applied revision 1.0.0');
-  expect(scenario.history()).toHaveLength(2);
-  expect(await run('suspend', 'hr', 'app')).toContain('helmrelease suspended');
-  expect(await run('get', 'hr', 'app')).toMatch(/app\s+1\.0\.0\s+True/);
-  expect(await run('resume', 'hr', 'app')).toContain('applied revision 1.0.0');
-  expect(await run('events', '--for=HelmRelease/app')).toContain(`${namespace}/app.v2`);
-
-  const release = {
-    apiVersion: 'helm.toolkit.fluxcd.io/v2',
-    kind: 'HelmRelease',
-    metadata: { namespace, name: 'nested' },
-  };
-  const sourceRef = { kind: 'GitRepository', name: 'app' };
-  const nested = {
-    ...release,
-    spec: { interval: '10m', releaseName: 'inner', chart: { spec: { chart: 'charts/app', sourceRef } } },
-  };
-  await scenario.push({ 'apps/one.yaml': null, 'apps/release.yaml': JSON.stringify(nested) });
-  await scenario.createKustomization({ path: './apps', wait: true }, 'apps');
-  await eventually('the nested release', () => scenario.configMap('inner'), 60_000);
-  const tree = await eventually('the tree', async () => {
-    const told = await run('tree', 'ks', 'apps');
-    return told.includes('ConfigMap') && told;
-  });
-  expect(tree).toMatch(new RegExp(`HelmRelease/${namespace}/nested\\n.*ConfigMap/${namespace}/inner`));
 });

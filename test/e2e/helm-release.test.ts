@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeClient } from '../../k8s/client.ts';
-import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
 import { conditionOf, configMap, connectCluster, createNamespace, eventually } from './harness.ts';
 import {
@@ -9,6 +8,7 @@ import {
   deploymentTemplate,
   reconcileWith,
   releaseName,
+  releaseStatusOf,
   type ReleaseScenario,
 } from './release-scenario.ts';
 
@@ -19,7 +19,6 @@ beforeAll(() => {
 });
 afterAll(() => client.close());
 
-const statusOf = (object: KubeObject): NonNullable<HelmRelease['status']> => (object as HelmRelease).status ?? {};
 const valueOf = async (scenario: ReleaseScenario, name = releaseName): Promise<string | undefined> =>
   ((await scenario.configMap(name))?.data as Record<string, string> | undefined)?.v;
 
@@ -37,7 +36,7 @@ describe('a release from a chart in Git', () => {
     );
     expect(conditionOf(installed, 'Released')).toMatchObject({ status: 'True', reason: 'InstallSucceeded' });
     expect(installed.metadata.finalizers).toEqual(['finalizers.fluxcd.io']);
-    expect(statusOf(installed)).toMatchObject({
+    expect(releaseStatusOf(installed)).toMatchObject({
       observedGeneration: 1,
       helmChart: `${namespace}/${namespace}-app`,
       storageNamespace: namespace,
@@ -46,7 +45,7 @@ describe('a release from a chart in Git', () => {
       history: [{ apiVersion: 'v2', name: 'app', namespace, version: 1, status: 'deployed', action: 'install' }],
     });
     expect(
-      statusOf(installed)
+      releaseStatusOf(installed)
         .inventory?.entries.map(({ id }) => id)
         .sort(),
     ).toEqual([`${namespace}_app__ConfigMap`, `${namespace}_app_apps_Deployment`]);
@@ -65,7 +64,7 @@ describe('a release from a chart in Git', () => {
     await scenario.push(chart(deploymentTemplate, '1.1.0'));
     await eventually(
       'the new chart to be released',
-      async () => statusOf(await scenario.release()).lastAttemptedRevision === '1.1.0',
+      async () => releaseStatusOf(await scenario.release()).lastAttemptedRevision === '1.1.0',
     );
     const upgraded = await scenario.readyIs('True', 'UpgradeSucceeded');
     expect(scenario.history()).toEqual([
@@ -73,7 +72,7 @@ describe('a release from a chart in Git', () => {
       '2 superseded Upgrade complete',
       '3 deployed Upgrade complete',
     ]);
-    expect(statusOf(upgraded).history?.map(({ version, status }) => `${version} ${status}`)).toEqual([
+    expect(releaseStatusOf(upgraded).history?.map(({ version, status }) => `${version} ${status}`)).toEqual([
       '3 deployed',
       '2 superseded',
     ]);
@@ -107,7 +106,7 @@ describe('a release from a chart in Git', () => {
     await client.patch(refOf(secret), { stringData: { 'values.yaml': 'v: s3cr3t-two\n' } }, { type: 'merge' });
     await eventually('the new value', async () => (await valueOf(scenario)) === 's3cr3t-two');
     const ready = await scenario.readyIs('True', 'UpgradeSucceeded');
-    expect(JSON.stringify(statusOf(ready))).not.toContain('s3cr3t');
+    expect(JSON.stringify(releaseStatusOf(ready))).not.toContain('s3cr3t');
 
     await scenario.change({ valuesFrom: [{ kind: 'Secret', name: 'values', valuesKey: 'nothing' }] });
     const wrong = await scenario.readyIs('False', 'ValuesError');
@@ -121,7 +120,7 @@ describe('a release from a chart in Git', () => {
     const ready = await scenario.readyIs('True', 'InstallSucceeded');
 
     const name = `${target}-app`;
-    expect(statusOf(ready).history?.[0]).toMatchObject({ name, namespace: target, status: 'deployed' });
+    expect(releaseStatusOf(ready).history?.[0]).toMatchObject({ name, namespace: target, status: 'deployed' });
     expect(scenario.history(name)).toEqual(['1 deployed Install complete']);
     const config = { group: '', version: 'v1', kind: 'ConfigMap', namespace: target, name };
     expect(await client.get(config)).toBeDefined();
@@ -143,7 +142,7 @@ describe('a release from a chart in Git', () => {
 
     const forced = await reconcileWith(scenario, 'forceAt');
     expect(scenario.history()).toEqual(['1 superseded Install complete', '2 deployed Upgrade complete']);
-    expect(statusOf(forced).lastHandledForceAt).toBe(statusOf(forced).lastHandledReconcileAt);
+    expect(releaseStatusOf(forced).lastHandledForceAt).toBe(releaseStatusOf(forced).lastHandledReconcileAt);
   });
 
   test('that is suspended is left alone, and not uninstalled with its object', async () => {
@@ -208,7 +207,7 @@ describe('a release from a chart in Git', () => {
     expect(conditionOf(failed, 'Ready')?.message).toMatch(
       /^Helm install failed for release \S+\/app with chart app@1\.0\.0: .*set \.Values\.needed/s,
     );
-    expect(statusOf(failed).history ?? []).toEqual([]);
+    expect(releaseStatusOf(failed).history ?? []).toEqual([]);
 
     await scenario.change({ values: { needed: 'yes' } });
     await scenario.readyIs('False', 'InstallFailed'); // "yes" is no manifest

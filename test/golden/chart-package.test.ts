@@ -30,7 +30,7 @@ beforeEach(async () => {
   helm = await createHelm(join(directory, 'home'));
 });
 afterEach(() => {
-  fixture.remove();
+  fixture.close();
   rmSync(directory, { recursive: true, force: true });
 });
 

@@ -1,28 +1,14 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import {
   classifyAppliedEvent,
   type ForeignChange,
   watchAppliedObjects,
 } from '../../activities/apply/applied-events.ts';
-import type { KubeClient } from '../../k8s/client.ts';
-import { createKubeClient } from '../../k8s/kube-client.ts';
 import { refOf } from '../../k8s/object.ts';
-import type { WatchCaches } from '../../k8s/watch-cache.ts';
-import { createWatchCaches } from '../../k8s/watch-caches.ts';
-import { createApplyFixture } from '../servers/apply-fixture.ts';
+import { createApplyFixture, useCluster } from '../servers/apply-fixture.ts';
 import { configMap, deployment, eventually, service } from '../servers/kube-fixture.ts';
 
-let client: KubeClient;
-let caches: WatchCaches;
-
-beforeAll(() => {
-  client = createKubeClient({ kubeconfig: inject('kubeconfig') });
-  caches = createWatchCaches(client);
-});
-afterAll(async () => {
-  caches.close();
-  await client.close();
-});
+const { client, caches } = useCluster();
 
 /** An owner with three applied objects, and what is told of foreign changes of them. */
 async function applied() {

@@ -1,27 +1,14 @@
 // An apply that ends half way, by a refusal or by the end of its worker: the next set prunes what it had made.
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createApplyActivities } from '../../activities/apply/apply-activities.ts';
 import { readInventory } from '../../activities/apply/inventory-blob.ts';
 import { createApplyMemory } from '../../activities/apply/memory.ts';
 import type { KubeClient } from '../../k8s/client.ts';
-import { createKubeClient } from '../../k8s/kube-client.ts';
 import type { KubeObject } from '../../k8s/object.ts';
-import type { WatchCaches } from '../../k8s/watch-cache.ts';
-import { createWatchCaches } from '../../k8s/watch-caches.ts';
-import { type ApplyFixture, createApplyFixture } from '../servers/apply-fixture.ts';
+import { type ApplyFixture, createApplyFixture, useCluster } from '../servers/apply-fixture.ts';
 import { configMap } from '../servers/kube-fixture.ts';
 
-let client: KubeClient;
-let caches: WatchCaches;
-
-beforeAll(() => {
-  client = createKubeClient({ kubeconfig: inject('kubeconfig') });
-  caches = createWatchCaches(client);
-});
-afterAll(async () => {
-  caches.close();
-  await client.close();
-});
+const { client, caches } = useCluster();
 
 /** The activities of a worker whose client refuses each write after the first `count`. */
 function workerThatWrites(fixture: ApplyFixture, count: number): ApplyFixture['activities'] {

@@ -1,26 +1,12 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type ApplyManifestsOutput, createApplyActivities } from '../../activities/apply/apply-activities.ts';
 import { readInventory } from '../../activities/apply/inventory-blob.ts';
-import type { KubeClient } from '../../k8s/client.ts';
-import { createKubeClient } from '../../k8s/kube-client.ts';
 import { inventoryEntryOf, type KubeObject, refOf } from '../../k8s/object.ts';
-import type { WatchCaches } from '../../k8s/watch-cache.ts';
-import { createWatchCaches } from '../../k8s/watch-caches.ts';
-import { type ApplyFixture, createApplyFixture } from '../servers/apply-fixture.ts';
+import { type ApplyFixture, createApplyFixture, useCluster } from '../servers/apply-fixture.ts';
 import { configMap, deployment, eventually } from '../servers/kube-fixture.ts';
 
 const prefix = 'kustomize.toolkit.fluxcd.io';
-let client: KubeClient;
-let caches: WatchCaches;
-
-beforeAll(() => {
-  client = createKubeClient({ kubeconfig: inject('kubeconfig') });
-  caches = createWatchCaches(client);
-});
-afterAll(async () => {
-  caches.close();
-  await client.close();
-});
+const { client, caches } = useCluster();
 
 function refOfOwner(fixture: ApplyFixture) {
   return { namespace: fixture.namespace, name: fixture.owner.name };

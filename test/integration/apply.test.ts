@@ -1,14 +1,10 @@
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { applyManifests } from '../../activities/apply/apply-manifests.ts';
 import { isInSync } from '../../activities/apply/in-sync.ts';
 import { readInventory } from '../../activities/apply/inventory-blob.ts';
-import type { KubeClient } from '../../k8s/client.ts';
-import { createKubeClient } from '../../k8s/kube-client.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
-import type { WatchCaches } from '../../k8s/watch-cache.ts';
 import { compareResourceVersions } from '../../k8s/resource-version.ts';
-import { createWatchCaches } from '../../k8s/watch-caches.ts';
-import { createApplyFixture } from '../servers/apply-fixture.ts';
+import { createApplyFixture, useCluster } from '../servers/apply-fixture.ts';
 import {
   configMap,
   customResourceDefinition,
@@ -20,17 +16,7 @@ import {
 import { startRequestLog } from '../servers/request-log.ts';
 
 const prefix = 'kustomize.toolkit.fluxcd.io';
-let client: KubeClient;
-let caches: WatchCaches;
-
-beforeAll(() => {
-  client = createKubeClient({ kubeconfig: inject('kubeconfig') });
-  caches = createWatchCaches(client);
-});
-afterAll(async () => {
-  caches.close();
-  await client.close();
-});
+const { client, caches } = useCluster();
 
 function annotated(object: KubeObject, name: string, value: string): KubeObject {
   const annotations = { ...object.metadata.annotations, [`${prefix}/${name}`]: value };

@@ -12,7 +12,13 @@ import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts
 import type { SourceDriver } from '../../activities/source/source-driver.ts';
 import type { Bucket, BucketSpec } from '../../k8s/api/bucket.ts';
 import { cloudCa, type CloudFront, cloudHosts, startCloudFront } from '../servers/cloud-front.ts';
-import { cloudEnvironment, startTestClouds, type TestClouds } from '../servers/cloud-login.ts';
+import {
+  checkTestToken,
+  cloudEnvironment,
+  startTestClouds,
+  testAccounts,
+  type TestClouds,
+} from '../servers/cloud-login.ts';
 import { type CloudStorage, startCloudStorage } from '../servers/cloud-storage.ts';
 import { testPem } from '../servers/git.ts';
 import { startTestS3Server, type TestS3Server } from '../servers/s3.ts';
@@ -38,10 +44,7 @@ let secrets: Record<string, Record<string, string>>;
 let attempt = 0;
 
 beforeAll(async () => {
-  clouds = await startTestClouds(async (token, audience) => {
-    const [who, wanted] = token.split(' for ');
-    return wanted === audience ? who : undefined;
-  });
+  clouds = await startTestClouds(checkTestToken);
   s3 = await startTestS3Server();
   await s3.createBucket('apps');
   await s3.put('apps', { 'a.yaml': 'a', 'b.yaml': 'b' });
@@ -84,16 +87,7 @@ function driverWith(env: Record<string, string>, isAllowed = false): SourceDrive
     dataDirectory: directory,
     logins: createCloudLogins({
       env: { ...cloudEnvironment(clouds), ATTEMPT: String(attempt), ...env },
-      accounts: isAllowed
-        ? {
-            readAnnotations: async (_, name) =>
-              name === 'reader' ? { ...annotations, at: String(attempt) } : undefined,
-            requestToken: async ({ namespace, name }, { audiences }) => ({
-              token: `${namespace}:${name} for ${audiences.join()}`,
-            }),
-            defaultServiceAccount: '',
-          }
-        : undefined,
+      accounts: isAllowed ? testAccounts({ 'apps/reader': { ...annotations, at: String(attempt) } }) : undefined,
     }),
     async readSecret(_, name) {
       const data = secrets[name];

@@ -1,14 +1,11 @@
 // Bucket to artifact against a real S3 server; no Kubernetes and no Temporal.
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
-import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createBucketSource } from '../../activities/source/bucket/bucket-source.ts';
 import type { BucketLimits } from '../../activities/source/bucket/object-index.ts';
 import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
@@ -18,17 +15,23 @@ import type { Bucket, BucketSpec } from '../../k8s/api/bucket.ts';
 import { otherCaPem, testPem } from '../servers/git.ts';
 import { startHttpProxy } from '../servers/http-proxy.ts';
 import { startTestS3Server, type TestS3Server } from '../servers/s3.ts';
+import { createSourceFixture, failureOf, type SourceFixture } from '../servers/source-fixture.ts';
 
 const source = { kind: 'Bucket', namespace: 'apps', name: 'demo' };
 
+let fixture: SourceFixture;
 let directory: string;
 let store: ArtifactStore;
 let activities: SourceActivities;
 let object: Bucket | undefined;
-let secrets: Record<string, Record<string, string>>;
+let secrets: SourceFixture['secrets'];
 let abort: AbortController;
 
-function use(server: Pick<TestS3Server, 'host' | 'url' | 'accessKey' | 'secretKey'>, bucketName: string, spec: Partial<BucketSpec> = {}): void {
+function use(
+  server: Pick<TestS3Server, 'host' | 'url' | 'accessKey' | 'secretKey'>,
+  bucketName: string,
+  spec: Partial<BucketSpec> = {},
+): void {
   object = {
     apiVersion: 'source.toolkit.fluxcd.io/v1',
     kind: 'Bucket',
@@ -53,10 +56,7 @@ function open(options: { limits?: Partial<BucketLimits>; env?: Record<string, st
     dataDirectory: join(directory, 'data'),
     limits: options.limits,
     logins: createCloudLogins({ env: options.env ?? {} }),
-    async readSecret(namespace, name) {
-      const data = secrets[`${namespace}/${name}`];
-      return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
-    },
+    readSecret: fixture.readSecret,
   });
   return createSourceActivities({
     store,
@@ -77,36 +77,19 @@ async function reconcile(): Promise<ArchivedRevision> {
 }
 
 function files(archived: ArchivedRevision): string[] {
-  const path = join(directory, 'artifacts', archived.artifact.path);
-  const names = execFileSync('tar', ['-tzf', path], { encoding: 'utf8' }).trim().split('\n');
-  return names.filter((name) => !name.endsWith('/'));
-}
-
-function text(archived: ArchivedRevision, path: string): string {
-  return execFileSync('tar', ['-xzOf', join(directory, 'artifacts', archived.artifact.path), path], {
-    encoding: 'utf8',
-  });
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<{ reason: string; message: string }> {
-  const error = (await promise.then(
-    () => new Error('did not fail'),
-    (thrown: unknown) => thrown,
-  )) as Error & { type?: string };
-  return { reason: error.type ?? error.name, message: error.message };
+  return fixture.list(archived).filter((name) => !name.endsWith('/'));
 }
 
 const md5 = (content: string): string => createHash('md5').update(content).digest('hex');
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'continuo-bucket-'));
-  store = createFileArtifactStore({ directory: join(directory, 'artifacts'), advertisedAddress: 'artifacts.test' });
-  secrets = {};
+  fixture = createSourceFixture();
+  ({ directory, store, secrets } = fixture);
   abort = new AbortController();
   activities = open();
 });
 
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => fixture.close());
 
 describe('an S3 server', () => {
   let server: TestS3Server;
@@ -147,7 +130,7 @@ describe('an S3 server', () => {
       observed: { url: 'http://artifacts.test/bucket/apps/demo/latest.tar.gz' },
     });
     expect(files(archived)).toEqual(['app/deployment.yaml', 'app/kustomization.yaml']);
-    expect(text(archived, 'app/kustomization.yaml')).toBe('resources: [deployment.yaml]\n');
+    expect(fixture.read(archived, 'app/kustomization.yaml')).toBe('resources: [deployment.yaml]\n');
     expect([lists(), reads().length]).toEqual([1, 2]);
   });
 
@@ -162,7 +145,7 @@ describe('an S3 server', () => {
     await server.put(bucket, { 'app/deployment.yaml': 'kind: StatefulSet\n' });
     server.requests.length = 0;
     const archived = await reconcile();
-    expect(text(archived, 'app/deployment.yaml')).toBe('kind: StatefulSet\n');
+    expect(fixture.read(archived, 'app/deployment.yaml')).toBe('kind: StatefulSet\n');
     expect([lists(), reads()]).toEqual([1, [`GET /${bucket}/app/deployment.yaml`]]);
   });
 
@@ -214,7 +197,7 @@ describe('an S3 server', () => {
     };
     const archived = await reconcile();
     expect(files(archived)).toEqual(['app/deployment.yaml']);
-    expect(text(archived, 'app/deployment.yaml')).toBe('kind: Changed\n');
+    expect(fixture.read(archived, 'app/deployment.yaml')).toBe('kind: Changed\n');
     expect(await fetchRevision()).toMatchObject({ isUnchanged: true, revision: archived.artifact.revision });
   });
 
@@ -233,7 +216,7 @@ describe('an S3 server', () => {
       message: expect.stringContaining('does not have its checksum'),
     });
     server.faults.isTampered = false;
-    expect(text(await reconcile(), 'app/deployment.yaml')).toBe('kind: Deployment\n');
+    expect(fixture.read(await reconcile(), 'app/deployment.yaml')).toBe('kind: Deployment\n');
   });
 
   it.each([
@@ -257,7 +240,8 @@ describe('an S3 server', () => {
       /\(XAdminUserNotFound\): .*; correct the Secret of spec.secretRef$/,
     ],
   ])('says what to do about %s', async (_, given, reason, message) => {
-    secrets = Object.fromEntries(Object.entries(given).map(([name, data]) => [`apps/${name}`, data]));
+    delete secrets['apps/keys'];
+    for (const [name, data] of Object.entries(given)) secrets[`apps/${name}`] = data;
     const failed = await failureOf(fetchRevision());
     expect(failed.reason).toBe(reason);
     expect(failed.message).toMatch(message);
@@ -342,7 +326,7 @@ describe('an S3 server', () => {
 describe('an S3 server with TLS', () => {
   let server: TestS3Server;
   beforeAll(async () => {
-    server = await startTestS3Server({ tls: true });
+    server = await startTestS3Server({ tls: 'server' });
     await server.createBucket('secure');
     await server.put('secure', { 'a.yaml': 'a' });
   });
@@ -432,13 +416,25 @@ describe('a storage that means harm', () => {
     `<Contents><Key>${key}</Key><Size>${sizeBytes}</Size><ETag>"e"</ETag></Contents>`;
 
   it.each<[string, (at: number) => string, RegExp]>([
-    ['a key that climbs out', () => listing(object('a/../../etc/passwd')), /has "\." or "\.\." in its key: leave it out/],
+    [
+      'a key that climbs out',
+      () => listing(object('a/../../etc/passwd')),
+      /has "\." or "\.\." in its key: leave it out/,
+    ],
     ['an absolute key', () => listing(object('/etc/passwd')), /has a key that begins with "\/"/],
     ['a key with a backslash', () => listing(object('a\\..\\b')), /has a backslash in its key/],
     ['a key with control characters', () => listing(object('a&#10;b')), /has control characters in its key/],
-    ['a key that is not UTF-8', () => listing(`<EncodingType>url</EncodingType>${object('caf%E9')}`), /that is not UTF-8/],
+    [
+      'a key that is not UTF-8',
+      () => listing(`<EncodingType>url</EncodingType>${object('caf%E9')}`),
+      /that is not UTF-8/,
+    ],
     ['a very long name', () => listing(object('n'.repeat(300))), /a name of more than 255 bytes/],
-    ['a file and a folder of one name', () => listing(object('a') + object('a/b')), /"a" is an object and the folder of/],
+    [
+      'a file and a folder of one name',
+      () => listing(object('a') + object('a/b')),
+      /"a" is an object and the folder of/,
+    ],
     ['a size below zero', () => listing(object('a', -(10 ** 15))), /without a key or a size/],
     ['more bytes than are allowed', () => listing(object('a', 10 ** 12)), /more than the 1073741824 bytes allowed/],
     ['a listing in a circle', () => listing(object('a'), 'again'), /goes round in a circle/],

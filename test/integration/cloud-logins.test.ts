@@ -1,4 +1,4 @@
-// Logins of spec.provider to the registries and Git servers of AWS, Google and Azure, against servers that check every
+// Logins of spec.provider to the registries of AWS, Google and Azure, against servers that check every
 // signature and token, under the clouds' own names through a proxy.
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -7,10 +7,14 @@ import { type CloudLogins, createCloudLogins } from '../../activities/source/clo
 import type { AccountDeps } from '../../activities/source/cloud/cloud-identity.ts';
 import type { OCIRepositorySpec } from '../../k8s/api/oci-repository.ts';
 import { cloudCa, type CloudFront, cloudHosts, startCloudFront } from '../servers/cloud-front.ts';
-import { cloudEnvironment, startTestClouds, type TestClouds } from '../servers/cloud-login.ts';
+import {
+  checkTestToken,
+  cloudEnvironment,
+  startTestClouds,
+  testAccounts,
+  type TestClouds,
+} from '../servers/cloud-login.ts';
 import { fluxLayer } from '../servers/flux-artifact.ts';
-import { createTestRepository, startTestGitServer, type TestGitServer } from '../servers/git.ts';
-import { createGitFixture, type GitFixture } from '../servers/git-fixture.ts';
 import { pushTestArtifact, startTestRegistry, type TestRegistry } from '../servers/registry.ts';
 import { createOciFixture, failureOf, type OciFixture } from './oci-fixture.ts';
 
@@ -24,32 +28,21 @@ const accountAnnotations = {
 
 let clouds: TestClouds;
 let registry: TestRegistry;
-let git: TestGitServer;
 let front: CloudFront;
 let fixture: OciFixture;
 let accounts: Record<string, Record<string, string>>;
-let isTokenRefused: boolean;
 let attempt = 0;
 
 beforeAll(async () => {
-  // The API server is not here: a token is `<account> for <audience>`, as TokenRequest would issue it.
-  clouds = await startTestClouds(async (token, audience) => {
-    const [who, wanted] = token.split(' for ');
-    return wanted === audience ? who : undefined;
-  });
+  clouds = await startTestClouds(checkTestToken);
   registry = await startTestRegistry();
-  git = await startTestGitServer();
-  front = await startCloudFront(clouds, {
-    ...Object.fromEntries(Object.values(cloudHosts).map((host) => [host, `http://${registry.host}`])),
-    [cloudHosts.codeCommit]: git.url,
-    [cloudHosts.devOps]: git.url,
-  });
+  const target = `http://${registry.host}`;
+  front = await startCloudFront(clouds, Object.fromEntries(Object.values(cloudHosts).map((host) => [host, target])));
   await pushTestArtifact(registry, 'team/web', 'latest', { layers: [fluxLayer({ 'a.yaml': 'a: 1\n' })] });
 });
 afterAll(async () => {
   await front.close();
   await registry.close();
-  await git.close();
   await clouds.close();
 });
 
@@ -63,8 +56,7 @@ beforeEach(() => {
   clouds.lifeSeconds = 3600;
   front.requests.length = 0;
   front.proxy.requests.length = 0;
-  accounts = { 'apps/puller': accountAnnotations };
-  isTokenRefused = false;
+  accounts = { 'apps/puller': { ...accountAnnotations, attempt: String(attempt) } };
 });
 afterEach(() => fixture?.close());
 
@@ -72,18 +64,7 @@ afterEach(() => fixture?.close());
 function loginsWith(env: Record<string, string>, deps?: Partial<AccountDeps>): CloudLogins {
   return createCloudLogins({
     env: { ...cloudEnvironment(clouds), ATTEMPT: String(attempt), ...env },
-    accounts: deps && {
-      readAnnotations: async (namespace, name) => {
-        const found = accounts[`${namespace}/${name}`];
-        return found && { ...found, attempt: String(attempt) };
-      },
-      async requestToken({ namespace, name }, { audiences }) {
-        if (isTokenRefused) throw new Error('serviceaccounts "puller" is forbidden: cannot create "token"');
-        return { token: `${namespace}:${name} for ${audiences.join()}` };
-      },
-      defaultServiceAccount: '',
-      ...deps,
-    },
+    accounts: deps && { ...testAccounts(accounts), ...deps },
   });
 }
 
@@ -98,7 +79,7 @@ function use(host: string, logins: CloudLogins, spec: Partial<OCIRepositorySpec>
 
 async function pulls(): Promise<void> {
   const { archived } = await fixture.reconcile();
-  expect(fixture.filesOf(archived)).toEqual(['a.yaml']);
+  expect(fixture.list(archived)).toEqual(['a.yaml']);
 }
 
 describe('a registry of Amazon', () => {
@@ -220,8 +201,9 @@ describe('a registry of Amazon', () => {
       message:
         'ServiceAccount "apps/puller" gave no credentials: Not authorized to perform sts:AssumeRoleWithWebIdentity',
     });
-    isTokenRefused = true;
-    expect((await refusal(loginsWith({}, {}))).message).toContain(
+    const requestToken = () =>
+      Promise.reject(new Error('serviceaccounts "puller" is forbidden: cannot create "token"'));
+    expect((await refusal(loginsWith({}, { requestToken }))).message).toContain(
       'gave no credentials: the API server gave no token of the account: serviceaccounts "puller" is forbidden',
     );
     accounts['apps/puller'] = { 'eks.amazonaws.com/role-arn': 'pull' };
@@ -280,7 +262,7 @@ describe('a registry of Google', () => {
   ])('lets in a service account of the object %s, as the Google account that it names', async (_, more, audience) => {
     const email = 'pull@my-project.iam.gserviceaccount.com';
     clouds.trusted = { [audience]: 'apps:puller', [email]: audience };
-    accounts['apps/puller'] = { 'iam.gke.io/gcp-service-account': email, ...more };
+    accounts['apps/puller'] = { 'iam.gke.io/gcp-service-account': email, ...more, attempt: String(attempt) };
     use(cloudHosts.google, loginsWith({}, {}), { provider: 'gcp', serviceAccountName: 'puller' });
     fixture.serviceAccounts['apps/puller'] = [];
     await pulls();
@@ -381,48 +363,4 @@ it('a Secret of the object comes before its provider', async () => {
   fixture.secrets['apps/login'] = { username: 'AWS', password: clouds.issued.ecr };
   await pulls();
   expect(clouds.requests).toEqual([]);
-});
-
-describe('a repository of Git', () => {
-  let source: GitFixture;
-  beforeEach(() => {
-    source = createGitFixture();
-    source.secrets['apps/ca'] = { 'ca.crt': cloudCa };
-    source.secrets['apps/proxy'] = { address: front.proxy.url };
-    for (const path of ['v1/repos/web', 'org/project/_git/web']) {
-      const repository = createTestRepository(git.root, `${path}-${attempt}`);
-      repository.write('a.yaml', 'a: 1\n');
-      repository.commit('first');
-    }
-  });
-  afterEach(() => source.close());
-  const connection = { secretRef: { name: 'ca' }, proxySecretRef: { name: 'proxy' } };
-
-  it('in CodeCommit lets in who signs its address, with and without a session', async () => {
-    for (const env of [own, {}]) {
-      source.restart({ logins: loginsWith(env) });
-      const url = `https://${cloudHosts.codeCommit}/v1/repos/web-${attempt}.git`;
-      source.use(url, { ...connection, provider: 'aws' });
-      expect((await source.reconcile()).fileCount).toBe(1);
-    }
-    source.restart({ logins: loginsWith({ ...own, AWS_SECRET_ACCESS_KEY: 'wrong' }) });
-    expect(await source.failureOf(source.fetch())).toMatchObject({
-      reason: 'AuthenticationFailed',
-      message: expect.stringContaining('check spec.provider "aws"'),
-    });
-  });
-
-  it('in Azure DevOps lets in the token of the worker, and of a service account', async () => {
-    const url = `https://${cloudHosts.devOps}/org/project/_git/web-${attempt}.git`;
-    source.restart({ logins: loginsWith({}) });
-    source.use(url, { ...connection, provider: 'azure' });
-    expect((await source.reconcile()).fileCount).toBe(1);
-    clouds.trusted['client-1'] = 'apps:puller';
-    source.restart({ logins: loginsWith({}, {}) });
-    source.use(url, { ...connection, provider: 'azure', serviceAccountName: 'puller' });
-    expect((await source.reconcile()).fileCount).toBe(1);
-    expect(clouds.requests.at(-1)).toBe(
-      'POST /tenant-1/oauth2/v2.0/token 499b84ac-1321-427f-aa17-267ca6975798/.default',
-    );
-  });
 });

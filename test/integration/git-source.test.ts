@@ -1,11 +1,8 @@
 // GitRepository to artifact against real Git over HTTP(S); no Kubernetes and no Temporal.
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
 import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createGitSource } from '../../activities/source/git/git-source.ts';
@@ -21,15 +18,17 @@ import {
   type TestRepository,
   testPem,
 } from '../servers/git.ts';
+import { createSourceFixture, failureOf, type SourceFixture } from '../servers/source-fixture.ts';
 
 const source = { namespace: 'apps', name: 'demo' };
 const basicAuth = `Basic ${Buffer.from('alice:s3cret-pw').toString('base64')}`;
 
+let fixture: SourceFixture;
 let directory: string;
 let store: ArtifactStore;
 let activities: SourceActivities;
 let object: GitRepository | undefined;
-let secrets: Record<string, Record<string, string>>;
+let secrets: SourceFixture['secrets'];
 let abort: AbortController;
 
 function use(url: string, spec: Partial<GitRepositorySpec> = {}): void {
@@ -47,10 +46,7 @@ function open(maxRepositoryBytes?: number): SourceActivities {
     dataDirectory: join(directory, 'data'),
     logins: createCloudLogins({ env: {} }),
     maxRepositoryBytes,
-    async readSecret(namespace, name) {
-      const data = secrets[`${namespace}/${name}`];
-      return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
-    },
+    readSecret: fixture.readSecret,
   });
   return createSourceActivities({
     store,
@@ -78,24 +74,6 @@ function report({ archived }: { archived: ArchivedRevision }): void {
   };
 }
 
-function tarList(archived: ArchivedRevision): string[] {
-  const file = join(directory, 'artifacts', archived.artifact.path);
-  return execFileSync('tar', ['-tzf', file], { encoding: 'utf8' }).trim().split('\n');
-}
-
-function tarText(archived: ArchivedRevision, path: string): string {
-  const file = join(directory, 'artifacts', archived.artifact.path);
-  return execFileSync('tar', ['-xzOf', file, path], { encoding: 'utf8' });
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<{ reason: string; message: string }> {
-  const error = (await promise.then(
-    () => new Error('did not fail'),
-    (thrown: unknown) => thrown,
-  )) as Error & { type?: string };
-  return { reason: error.type ?? error.name, message: error.message };
-}
-
 function keptStore(): string {
   const root = join(directory, 'data', 'git');
   const name = readdirSync(root).find((entry) => !entry.endsWith('.lock'));
@@ -103,14 +81,13 @@ function keptStore(): string {
 }
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'continuo-source-'));
-  store = createFileArtifactStore({ directory: join(directory, 'artifacts'), advertisedAddress: 'artifacts.test' });
-  secrets = {};
+  fixture = createSourceFixture();
+  ({ directory, store, secrets } = fixture);
   abort = new AbortController();
   activities = open();
 });
 
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => fixture.close());
 
 describe('a Git server', () => {
   let server: TestGitServer;
@@ -159,7 +136,7 @@ describe('a Git server', () => {
         revision: `main@sha1:${commit}`,
       },
     });
-    expect(tarList(archived)).toEqual(['app/', 'app/deployment.yaml', 'app/kustomization.yaml', 'run.sh']);
+    expect(fixture.list(archived)).toEqual(['app/', 'app/deployment.yaml', 'app/kustomization.yaml', 'run.sh']);
     expect(await store.verify(archived.artifact)).toBe(true);
   });
 
@@ -245,7 +222,7 @@ describe('a Git server', () => {
     expect((await fetchRevision()).isUnchanged).toBe(false);
     const after = await reconcile();
     expect(after.archived).toMatchObject({ isNew: true, observed: { observedIgnore: '*.sh' } });
-    expect(tarList(after.archived)).toContain('logo.png');
+    expect(fixture.list(after.archived)).toContain('logo.png');
     report(after);
     expect((await fetchRevision()).isUnchanged).toBe(true);
 
@@ -271,7 +248,7 @@ describe('a Git server', () => {
     repository.git('add', '-A');
     repository.git('commit', '-q', '-m', 'forced');
     repository.git('push', '-q', '-f', 'origin', 'other:main');
-    expect(tarList((await reconcile()).archived)).toEqual(['only.yaml']);
+    expect(fixture.list((await reconcile()).archived)).toEqual(['only.yaml']);
 
     repository.git('push', '-q', 'origin', 'other:refs/heads/left', ':refs/heads/main');
     expect(await failureOf(fetchRevision())).toEqual({
@@ -302,7 +279,7 @@ describe('a Git server', () => {
     symlinkSync('deployment.yaml', join(server.root, `repo-${count}.work`, 'app', 'link.yaml'));
     repository.commit('first');
 
-    expect(tarList((await reconcile()).archived)).toEqual([
+    expect(fixture.list((await reconcile()).archived)).toEqual([
       '.sourceignore',
       'app/',
       'app/.sourceignore',
@@ -315,7 +292,7 @@ describe('a Git server', () => {
     ]);
     use(url, { sparseCheckout: ['./other'] });
     const sparse = (await reconcile()).archived;
-    expect(tarList(sparse)).toEqual(['other/', 'other/x.yaml']);
+    expect(fixture.list(sparse)).toEqual(['other/', 'other/x.yaml']);
     expect(sparse.observed).toMatchObject({ observedSparseCheckout: ['./other'] });
     use(url, { sparseCheckout: ['nowhere'] });
     expect(await failureOf(reconcile())).toEqual({
@@ -354,7 +331,7 @@ describe('a Git server', () => {
       repository.write('app/settings.yaml', content(round % 2 === 0 ? 'one' : 'two'));
       repository.commit(`round ${round}`);
       const { archived } = await reconcile();
-      expect(tarText(archived, 'app/settings.yaml')).toBe(content(round % 2 === 0 ? 'one' : 'two'));
+      expect(fixture.read(archived, 'app/settings.yaml')).toBe(content(round % 2 === 0 ? 'one' : 'two'));
       report({ archived });
     }
   });

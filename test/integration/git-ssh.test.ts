@@ -88,7 +88,7 @@ describe.each([
     repository.write('app/deployment.yaml', 'kind: Deployment # changed\n');
     repository.commit('second');
     const second = await fixture.reconcile();
-    expect(fixture.textOf(second, 'app/deployment.yaml')).toContain('changed');
+    expect(fixture.read(second, 'app/deployment.yaml')).toContain('changed');
     expect(fixture.packBytes() - before).toBeLessThan(20_000);
 
     repository.git('checkout', '-q', '--orphan', 'other');
@@ -97,7 +97,7 @@ describe.each([
     repository.git('add', '-A');
     repository.git('commit', '-q', '-m', 'forced');
     repository.git('push', '-q', '-f', 'origin', 'other:main');
-    expect(fixture.filesOf(await fixture.reconcile())).toEqual(['only.yaml']);
+    expect(fixture.list(await fixture.reconcile())).toEqual(['only.yaml']);
     repository.git('push', '-q', 'origin', 'other:refs/heads/left', ':refs/heads/main');
     expect((await fixture.failureOf(fixture.fetch())).message).toContain(
       'branch "main" was not found; the repository has branches "left"',

@@ -82,13 +82,13 @@ describe('submodules', () => {
 
     fixture.use(`${server.url}/${app.name}.git`, { ...spec, recurseSubmodules: false });
     const without = await fixture.reconcile();
-    expect(fixture.filesOf(without)).toEqual(['app.yaml']);
+    expect(fixture.list(without)).toEqual(['app.yaml']);
     fixture.use(`${server.url}/${app.name}.git`, spec);
     const archived = await fixture.reconcile();
 
     expect(archived.artifact.revision).toBe(`main@sha1:${commit}`);
     expect(archived.observed).toEqual({ observedRecurseSubmodules: true });
-    expect(fixture.filesOf(archived)).toEqual([
+    expect(fixture.list(archived)).toEqual([
       'app.yaml',
       'far/',
       'far/.sourceignore',
@@ -110,7 +110,7 @@ describe('submodules', () => {
     expect([server.requests.length, other.requests.length]).toEqual([1, 0]);
     expect(fixture.keptStores()).toHaveLength(4);
     fixture.use(`${server.url}/${app.name}.git`, { ...spec, sparseCheckout: ['./libs/middle/deep'] });
-    expect(fixture.filesOf(await fixture.reconcile())).toContain('libs/middle/deep/leaf/leaf.yaml');
+    expect(fixture.list(await fixture.reconcile())).toContain('libs/middle/deep/leaf/leaf.yaml');
   });
 
   it('that move are fetched incrementally, and one that is gone leaves nothing', async () => {
@@ -120,7 +120,7 @@ describe('submodules', () => {
     app.add('again', `../${library.name}.git`, library.head);
     app.commit('two of one');
     fixture.use(`${server.url}/${app.name}.git`, spec);
-    expect(fixture.filesOf(await fixture.reconcile())).toEqual([
+    expect(fixture.list(await fixture.reconcile())).toEqual([
       'again/',
       'again/lib.yaml',
       'app.yaml',
@@ -134,13 +134,13 @@ describe('submodules', () => {
     app.git('update-index', '--cacheinfo', `160000,${next},lib`);
     app.commit('one moves');
     const moved = await fixture.reconcile();
-    expect([fixture.textOf(moved, 'lib/lib.yaml'), fixture.textOf(moved, 'again/lib.yaml')]).toEqual([
+    expect([fixture.read(moved, 'lib/lib.yaml'), fixture.read(moved, 'again/lib.yaml')]).toEqual([
       'v: 2\n',
       'v: 1\n',
     ]);
     app.git('rm', '-q', '--cached', 'lib');
     app.commit('one goes');
-    expect(fixture.filesOf(await fixture.reconcile())).not.toContain('lib/lib.yaml');
+    expect(fixture.list(await fixture.reconcile())).not.toContain('lib/lib.yaml');
     expect(fixture.keptStores()).toHaveLength(2);
   });
 
@@ -232,7 +232,7 @@ describe('submodules', () => {
     app.add('second', `${sshd.url}/${library.name}.git`, library.head);
     app.commit('over ssh');
     fixture.use(`${sshd.url}/${app.name}.git`, spec);
-    expect(fixture.filesOf(await fixture.reconcile())).toEqual([
+    expect(fixture.list(await fixture.reconcile())).toEqual([
       'app.yaml',
       'lib/',
       'lib/lib.yaml',
@@ -248,7 +248,7 @@ describe('submodules', () => {
     app.add('leaf', `../${leaf.name}.git`, leaf.head);
     app.commit('with leaf');
     fixture.use(`${other.url}/${app.name}.git`, { recurseSubmodules: true });
-    const files = fixture.filesOf(await fixture.reconcile());
+    const files = fixture.list(await fixture.reconcile());
     const clone = join(fixture.directory, 'clone');
     const git = promisify(execFile);
     await git('git', ['clone', '-q', '--recurse-submodules', `${other.url}/${app.name}.git`, clone]);

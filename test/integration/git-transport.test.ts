@@ -296,7 +296,7 @@ describe('a pack over the limit', () => {
     rmSync(seen);
     repository.write('files/1.yaml', 'changed\n');
     repository.commit('second');
-    expect(fixture.textOf(await fixture.reconcile(), 'files/1.yaml')).toBe('changed\n');
+    expect(fixture.read(await fixture.reconcile(), 'files/1.yaml')).toBe('changed\n');
     expect(existsSync(seen)).toBe(false);
 
     repository.git('reset', '-q', '--hard', 'HEAD^');

@@ -27,7 +27,7 @@ beforeEach(() => {
   fixture = createHelmFixture();
   for (const key of Object.keys(server.faults)) delete server.faults[key as keyof typeof server.faults];
 });
-afterEach(() => fixture.remove());
+afterEach(() => fixture.close());
 
 const helmRepository = { kind: 'HelmRepository', name: 'charts' };
 const gitRepository = { kind: 'GitRepository', name: 'app' };
@@ -117,7 +117,7 @@ describe('a chart of a HelmRepository', () => {
         ) as string,
       });
     } finally {
-      other.remove();
+      other.close();
     }
   });
 
@@ -135,8 +135,8 @@ describe('a chart of a HelmRepository', () => {
       artifact: { revision: '1.1.0+2', path: 'helmchart/apps/web/web-1.1.0+2.tgz' },
       observed: { observedValuesFiles: ['values.yaml', 'prod.yaml'] },
     });
-    expect(fixture.text(archived, 'web/values.yaml')).toBe('image:\n  pull: always\n  tag: 1.1.0\nreplicas: 3\n');
-    expect(fixture.text(archived, 'web/Chart.yaml')).toContain('version: 1.1.0+2\n');
+    expect(fixture.read(archived, 'web/values.yaml')).toBe('image:\n  pull: always\n  tag: 1.1.0\nreplicas: 3\n');
+    expect(fixture.read(archived, 'web/Chart.yaml')).toContain('version: 1.1.0+2\n');
     expect(fixture.list(archived)).toEqual([
       'web/',
       'web/Chart.yaml',
@@ -338,7 +338,7 @@ describe('a chart out of the files of a source', () => {
     const merged = await archive();
     expect(merged.artifact.revision).toBe('1.0.0+111111111111.3');
     expect(merged.message).toContain("'1.0.0+111111111111.3' and merged values files [./env/prod.yaml]");
-    expect(fixture.text(merged, 'web/values.yaml')).toBe('replicas: 5\n');
+    expect(fixture.read(merged, 'web/values.yaml')).toBe('replicas: 5\n');
   });
 
   it('comes from a Bucket as well, and as a package among the files', async () => {
@@ -373,7 +373,7 @@ describe('a chart out of the files of a source', () => {
       );
       expect((await other.reconcile('HelmChart', 'web'))?.artifact.digest).toBe(digest);
     } finally {
-      other.remove();
+      other.close();
     }
   });
 
@@ -499,7 +499,7 @@ describe('a chart out of the files of a source', () => {
         'charts/web/Chart.lock': `dependencies:\n- name: web\n  repository: ${server.url}\n  version: ${version}\ndigest: sha256:x\n`,
       });
       await fixture.publishSource('GitRepository', 'app', revision, files({ ...asked, ...lock('1.0.0') }));
-      expect(fixture.text(await archive(), 'web/charts/web/Chart.yaml')).toContain('version: 1.0.0\n');
+      expect(fixture.read(await archive(), 'web/charts/web/Chart.yaml')).toContain('version: 1.0.0\n');
       await fixture.publishSource(
         'GitRepository',
         'app',
@@ -511,6 +511,25 @@ describe('a chart out of the files of a source', () => {
         reason: 'DependencyBuildError',
         message:
           "dependency build error: Chart.lock is out of sync with Chart.yaml, which asks for 'web' 1.x: the lock has version '2.0.0' of it; run \"helm dependency update\" and commit Chart.lock",
+      });
+    });
+
+    it('refuses more of them than any chart has, and the same large one many times', async () => {
+      const asked = (count: number): string =>
+        Array.from(
+          { length: count },
+          (_, at) => `- {name: lib, version: ">=0.0.${at}", repository: "file://../lib"}\n`,
+        ).join('');
+      await fixture.publishSource('GitRepository', 'app', revision, files(dependent(asked(101))));
+      expect(await fails()).toEqual({
+        reason: 'DependencyBuildError',
+        message: 'dependency build error: the chart asks for 101 charts, more than the 100 allowed',
+      });
+      const large = { ...dependent(asked(30)), 'charts/lib/zeros': '0'.repeat(5 * 1024 * 1024) };
+      await fixture.publishSource('GitRepository', 'app', `main@sha1:${'5'.repeat(40)}`, files(large));
+      expect(await fails()).toEqual({
+        reason: 'DependencyBuildError',
+        message: 'dependency build error: with its dependencies it unpacks to more than the 100 MiB allowed',
       });
     });
 

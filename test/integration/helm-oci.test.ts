@@ -43,7 +43,7 @@ beforeEach(() => {
   fixture.secrets['apps/login'] = registryUser;
   useRepository();
 });
-afterEach(() => fixture.remove());
+afterEach(() => fixture.close());
 
 function useRepository(spec: object = {}): void {
   const url = `oci://${registry.host}/charts`;
@@ -97,7 +97,7 @@ describe('a chart in a registry', () => {
     use({ chart: '.', sourceRef: { kind: 'GitRepository', name: 'app' } });
     const archived = await reconcile();
     if (!archived) throw new Error('nothing was archived');
-    expect(fixture.text(archived, 'parent/charts/web/Chart.yaml')).toContain('version: 1.1.0\n');
+    expect(fixture.read(archived, 'parent/charts/web/Chart.yaml')).toContain('version: 1.1.0\n');
   });
 
   it('says what is wrong', async () => {

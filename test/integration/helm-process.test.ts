@@ -77,15 +77,10 @@ function use(spec: Partial<HelmReleaseSpec>, namespace = object.metadata.namespa
   storage = createReleaseStorage({ client, namespace: names.storageNamespace });
 }
 
-interface Through {
-  client?: Pick<KubeClient, 'forward' | 'server'>;
-  helm?: Helm;
-}
-
-async function run(args: string[], more: Partial<HelmRun> = {}, through: Through = {}): Promise<HelmResult> {
-  const session = await gateway.open({ client, ...names, attempt: 'test', ...through });
+async function run(args: string[], more: Partial<HelmRun> = {}): Promise<HelmResult> {
+  const session = await gateway.open({ client, ...names, attempt: 'test' });
   try {
-    return await (through.helm ?? helm).run({
+    return await helm.run({
       args,
       server: session.server,
       namespace: names.namespace,
@@ -197,42 +192,6 @@ test('a snapshot fits its release until somebody else changes that', async () =>
   expect(read).toMatchObject({ status: 'failed', release: { info: { status: 'failed', description: 'by hand' } } });
   expect(matchesSnapshot(snapshot, failed.release)).toBe(false);
   await expect(storage.setStatus(last, 'deployed', 'late')).rejects.toMatchObject({ reason: 'Conflict' });
-});
-
-test('what helm asks again and again reaches the server once in a process, and its documents once in all', async () => {
-  await run(installArgs(input()));
-  const asked: string[] = [];
-  const noting: Through['client'] = {
-    server: client.server,
-    async forward(request) {
-      asked.push(`${request.method} ${request.path.replace(/\?.*/, '')}`);
-      return await client.forward(request);
-    },
-  };
-  const upgraded = await run(upgradeArgs({ ...input(), lastApplyMethod: 'ssa' }), {}, { client: noting });
-  expect(upgraded).toMatchObject({ error: undefined });
-  const known = asked.filter((request) => /^GET \/(?:version|apis?|openapi\/.*)$/.test(request));
-  expect(known.sort()).toEqual(['GET /api', 'GET /apis', 'GET /openapi/v3', 'GET /version']);
-});
-
-test('a field that the server does not know is refused by it', async () => {
-  const misspelt = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: misspelt}\ndatum: {}\n';
-  const wrong = await writeChart(join(root, 'wrong.tgz'), { ...webChart, 'templates/wrong.yaml': misspelt });
-  expect((await run(installArgs(input()), { chart: wrong })).error).toContain('unknown field "datum"');
-});
-
-test('a process that waits for a hook leaves its place to the next', async () => {
-  const one = createHelm({ binary, temporaryDirectory: join(root, 'processes'), concurrency: 1 });
-  const cancel = new AbortController();
-  const stuck = run(installArgs(input()), { chart: waiting, signal: cancel.signal, graceMs: 200 }, { helm: one });
-  stuck.catch(() => {});
-  const before = storage;
-  use({ targetNamespace: await createNamespace(client, 'helm-target'), releaseName: 'web' });
-  names = { ...names, storageNamespace: names.namespace };
-  expect(await run(installArgs(input()), {}, { helm: one })).toMatchObject({ error: undefined });
-  expect(await before.last('web')).toMatchObject({ status: 'pending-install' });
-  cancel.abort(new Error('enough'));
-  await expect(stuck).rejects.toThrow('enough');
 });
 
 test('a pending release is unlocked as the contract says, and an upgrade goes through', async () => {

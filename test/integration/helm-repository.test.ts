@@ -13,7 +13,7 @@ let server: TestChartRepository;
 beforeEach(() => {
   fixture = createHelmFixture();
 });
-afterEach(() => fixture.remove());
+afterEach(() => fixture.close());
 
 const reconcile = () => fixture.reconcile('HelmRepository', 'charts');
 const use = (spec: object): void => void fixture.put('HelmRepository', 'charts', spec);

@@ -137,7 +137,9 @@ describe('a pack', () => {
     const whole = packEntry(packTypes.blob, base);
     for (let round = 1; round <= 60; round++) {
       const next = Buffer.alloc(bytes + round);
-      deltas.push(packEntry(packTypes.deltaByOid, insertingDelta(base.length, next.length), { base: objectId('blob', base) }));
+      deltas.push(
+        packEntry(packTypes.deltaByOid, insertingDelta(base.length, next.length), { base: objectId('blob', base) }),
+      );
       base = next;
     }
     const tree = Buffer.concat([Buffer.from('100644 a\0'), Buffer.from(objectId('blob', base), 'hex')]);

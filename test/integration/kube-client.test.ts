@@ -267,7 +267,7 @@ test('refuses an answer over the size limit', async () => {
 test('names what is wrong with a kubeconfig, and never quotes it', () => {
   expect(() => createKubeClient({ kubeconfig, context: 'nope' })).toThrow('kubeconfig has no context "nope"');
   expect(() => createKubeClient({ kubeconfig: '/does/not/exist' })).toThrow(
-    'kubeconfig /does/not/exist cannot be read (ENOENT)',
+    'kubeconfig "/does/not/exist" cannot be read (ENOENT)',
   );
   expect(() => createKubeClient({ kubeconfigText: '{token: secret' })).toThrow(
     /^kubeconfig\s+cannot be read \(malformed\)$/,

@@ -1,20 +1,12 @@
 // What the tests of OCI artifacts share: the driver of OCIRepository on a store of its own, without Kubernetes and Temporal.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
-import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createOciSource, type OciSourceDeps } from '../../activities/source/oci/oci-source.ts';
 import type { ArchivedRevision, FetchedRevision } from '../../activities/source/source-driver.ts';
 import type { OCIRepository, OCIRepositorySpec } from '../../k8s/api/oci-repository.ts';
+import { createSourceFixture, type SourceFixture } from '../servers/source-fixture.ts';
 
-export interface OciFixture {
-  directory: string;
-  store: ArtifactStore;
-  /** `namespace/name` → data. */
-  secrets: Record<string, Record<string, string>>;
+export interface OciFixture extends SourceFixture {
   /** `namespace/name` → names of pull secrets. */
   serviceAccounts: Record<string, string[]>;
   abort: AbortController;
@@ -27,29 +19,18 @@ export interface OciFixture {
   reconcile(): Promise<{ fetched: FetchedRevision; archived: ArchivedRevision }>;
   /** Notes the artifact in the object's status, as the report does. */
   report(archived: ArchivedRevision): void;
-  /** Names in the artifact's archive. */
-  filesOf(archived: ArchivedRevision): string[];
-  textOf(archived: ArchivedRevision, path: string): string;
-  close(): void;
 }
 
 export function createOciFixture(limits: Partial<OciSourceDeps> = {}): OciFixture {
-  const directory = mkdtempSync(join(tmpdir(), 'continuo-oci-'));
-  const store = createFileArtifactStore({
-    directory: join(directory, 'artifacts'),
-    advertisedAddress: 'artifacts.test',
-  });
-  const secrets: OciFixture['secrets'] = {};
+  const fixture = createSourceFixture();
+  const { directory, store, readSecret } = fixture;
   const serviceAccounts: OciFixture['serviceAccounts'] = {};
   const abort = new AbortController();
   let object: OCIRepository | undefined;
   const driver = createOciSource({
     store,
     dataDirectory: join(directory, 'data'),
-    async readSecret(namespace, name) {
-      const data = secrets[`${namespace}/${name}`];
-      return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
-    },
+    readSecret,
     publicRoot: noPublicRoot,
     logins: createCloudLogins({ env: {} }),
     readPullSecrets: async (namespace, name) => serviceAccounts[`${namespace}/${name}`],
@@ -61,11 +42,8 @@ export function createOciFixture(limits: Partial<OciSourceDeps> = {}): OciFixtur
   };
   const fetch = (): Promise<FetchedRevision> => driver.fetch(current(), abort.signal);
   const archive = (fetched: FetchedRevision) => driver.archive(current(), fetched, abort.signal);
-  const fileOf = (archived: ArchivedRevision): string => join(directory, 'artifacts', archived.artifact.path);
   return {
-    directory,
-    store,
-    secrets,
+    ...fixture,
     serviceAccounts,
     abort,
     use(url, spec = {}) {
@@ -87,12 +65,6 @@ export function createOciFixture(limits: Partial<OciSourceDeps> = {}): OciFixtur
     report(archived) {
       current().status = { artifact: archived.artifact, ...archived.observed };
     },
-    filesOf: (archived) =>
-      execFileSync('tar', ['-tzf', fileOf(archived)], { encoding: 'utf8' })
-        .trim()
-        .split('\n'),
-    textOf: (archived, path) => execFileSync('tar', ['-xzOf', fileOf(archived), path], { encoding: 'utf8' }),
-    close: () => rmSync(directory, { recursive: true, force: true }),
   };
 }
 

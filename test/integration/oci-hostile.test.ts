@@ -132,7 +132,7 @@ describe('a layer', () => {
         ),
       );
       const { archived } = await fixture.reconcile();
-      expect(fixture.filesOf(archived)).toEqual(['kept', 'link/', 'link/evil']);
+      expect(fixture.list(archived)).toEqual(['kept', 'link/', 'link/evil']);
       expect(readdirSync(outside)).toEqual([]);
     } finally {
       rmSync(outside, { recursive: true });
@@ -183,7 +183,7 @@ describe('a registry', () => {
       fixture.secrets['apps/login'] = dockerConfig(closed.host, registryUser);
       fixture.use(`oci://${closed.host}/team/moved`, { secretRef: { name: 'login' } });
       const { archived } = await fixture.reconcile();
-      expect(fixture.textOf(archived, 'a.txt')).toBe('moved');
+      expect(fixture.read(archived, 'a.txt')).toBe('moved');
       const reads = storage.requests.filter(({ method, path }) => method === 'GET' && path.includes('/blobs/'));
       expect(reads.map(({ authorization }) => authorization)).toEqual([undefined]);
     } finally {

@@ -81,8 +81,8 @@ describe('a registry without login', () => {
         },
       },
     });
-    expect(fixture.filesOf(archived)).toEqual(['README.md', 'apps/', 'apps/config.yaml']);
-    expect(fixture.textOf(archived, 'apps/config.yaml')).toBe('kind: ConfigMap\n');
+    expect(fixture.list(archived)).toEqual(['README.md', 'apps/', 'apps/config.yaml']);
+    expect(fixture.read(archived, 'apps/config.yaml')).toBe('kind: ConfigMap\n');
   });
 
   it('asks an unchanged tag with one HEAD, and an unchanged digest with nothing', async () => {
@@ -141,7 +141,7 @@ describe('a registry without login', () => {
     const { fetched, archived } = await fixture.reconcile();
     expect(fetched.isUnchanged).toBe(false);
     expect(archived.observed).toMatchObject({ observedIgnore: 'README.md\n' });
-    expect(fixture.filesOf(archived)).toEqual(['apps/', 'apps/config.yaml', 'logo.png']);
+    expect(fixture.list(archived)).toEqual(['apps/', 'apps/config.yaml', 'logo.png']);
     fixture.report(archived);
     expect((await fixture.fetch()).isUnchanged).toBe(true);
   });
@@ -197,7 +197,7 @@ describe('a registry without login', () => {
     fixture.use(url, { ref: { tag: 'multi' } });
     const { archived } = await fixture.reconcile();
     expect(archived.artifact).toMatchObject({ revision: `multi@${index.digest}`, metadata: { made: 'here' } });
-    expect(fixture.textOf(archived, 'a.txt')).toBe('amd');
+    expect(fixture.read(archived, 'a.txt')).toBe('amd');
     await pushIndex('arm-only', [{ ...arm, platform: { os: 'linux', architecture: 'arm64' } }]);
     fixture.use(url, { ref: { tag: 'arm-only' } });
     expect(await failureOf(fixture.reconcile())).toMatchObject({

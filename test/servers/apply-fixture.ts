@@ -1,13 +1,16 @@
 // An owner in a namespace of its own, with everything that applies for it: used by the tests of the apply stage.
 import { MockActivityEnvironment } from '@temporalio/testing';
+import { afterAll, inject } from 'vitest';
 import { createApplyActivities } from '../../activities/apply/apply-activities.ts';
 import { applyManifests } from '../../activities/apply/apply-manifests.ts';
 import type { ApplyOptions, ApplyResult } from '../../activities/apply/apply-types.ts';
 import { type ApplyMemory, createApplyMemory } from '../../activities/apply/memory.ts';
 import type { ApplyOwner } from '../../activities/apply/owner.ts';
 import type { KubeClient } from '../../k8s/client.ts';
+import { createKubeClient } from '../../k8s/kube-client.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
+import { createWatchCaches } from '../../k8s/watch-caches.ts';
 import { createNamespace, uniqueName } from './kube-fixture.ts';
 
 export interface ApplyFixture {
@@ -36,6 +39,17 @@ export function createBlobs() {
     writeBlob: async (key: string, content: Uint8Array) => void blobs.set(key, content),
     removeBlob: async (key: string) => void blobs.delete(key),
   };
+}
+
+/** A client of the test cluster and its watch caches, for the tests of one file. */
+export function useCluster(): { client: KubeClient; caches: WatchCaches } {
+  const client = createKubeClient({ kubeconfig: inject('kubeconfig') });
+  const caches = createWatchCaches(client);
+  afterAll(async () => {
+    caches.close();
+    await client.close();
+  });
+  return { client, caches };
 }
 
 /** Makes an owner; `caches` is undefined to test without watch caches. */

@@ -2,11 +2,10 @@
 // whose host it is called by, and passes on what is allowed to another server. A forward proxy leads there.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
-import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, request as httpRequest, type RequestListener, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { startHttpProxy, type TestProxy } from './http-proxy.ts';
+import { listenOnLoopback } from './loopback.ts';
 import type { TestClouds } from './cloud-login.ts';
 import { awsSignature } from './sigv4.ts';
 
@@ -134,26 +133,23 @@ export async function startCloudFront(clouds: TestClouds, targets: Record<string
   }
 
   const pem = (name: string): Buffer => readFileSync(join(import.meta.dirname, 'tls', name));
-  const server = createServer({ cert: pem('clouds.crt'), key: pem('clouds.key') }, (incoming, response) => {
+  const listener: RequestListener = (incoming, response) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => answer(incoming, Buffer.concat(chunks), response));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  };
+  const server = await listenOnLoopback(listener, { cert: pem('clouds.crt'), key: pem('clouds.key') });
   const proxy = await startHttpProxy(
     undefined,
-    Object.fromEntries(Object.values(cloudHosts).map((host) => [`${host}:443`, address])),
+    Object.fromEntries(Object.values(cloudHosts).map((host) => [`${host}:443`, server.host])),
   );
   return {
     proxy,
     requests,
-    url: `https://${address}`,
+    url: server.url,
     async close() {
       await proxy.close();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await server.close();
     },
   };
 }

@@ -2,10 +2,11 @@
 // it is shown with its own reading of the protocol, and the environment leads there by the variables that the clouds'
 // own libraries read.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listenOnLoopback } from './loopback.ts';
+import type { AccountDeps } from '../../activities/source/cloud/cloud-identity.ts';
 import { type AwsKeys, signatureProblem } from './sigv4.ts';
 
 /** Who stands behind a token of a service account for an audience, such as `system:serviceaccount:apps:puller`. */
@@ -229,7 +230,7 @@ export async function startTestClouds(check: TokenCheck = async () => undefined)
     return { status: 404 };
   }
 
-  const server = createServer((incoming, response) => {
+  const server = await listenOnLoopback((incoming, response) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
@@ -238,13 +239,10 @@ export async function startTestClouds(check: TokenCheck = async () => undefined)
       );
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return Object.assign(clouds, {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: server.url,
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await server.close();
       rmSync(directory, { recursive: true, force: true });
     },
   });
@@ -262,5 +260,22 @@ export function cloudEnvironment({ url }: Pick<TestClouds, 'url'>): Record<strin
     CLOUDSDK_API_ENDPOINT_OVERRIDES_IAMCREDENTIALS: `${url}/google-iam/`,
     AZURE_AUTHORITY_HOST: `${url}/`,
     AZURE_POD_IDENTITY_AUTHORITY_HOST: url,
+  };
+}
+
+/** Checks the tokens of `testAccounts`. */
+export const checkTestToken: TokenCheck = async (token, audience) => {
+  const [who, wanted] = token.split(' for ');
+  return wanted === audience ? who : undefined;
+};
+
+/** Service accounts without an API server, by `<namespace>/<name>`: a token is `<namespace>:<name> for <audience>`. */
+export function testAccounts(annotations: Record<string, Record<string, string>>): AccountDeps {
+  return {
+    readAnnotations: async (namespace, name) => annotations[`${namespace}/${name}`],
+    requestToken: async ({ namespace, name }, { audiences }) => ({
+      token: `${namespace}:${name} for ${audiences.join()}`,
+    }),
+    defaultServiceAccount: '',
   };
 }

@@ -1,8 +1,8 @@
 // Google Cloud Storage, Azure Blob Storage and their token services, as far as a Bucket asks for them: it checks every
 // signature and token with its own reading of the protocols.
 import { createHash, createHmac, createPublicKey, createVerify, timingSafeEqual, X509Certificate } from 'node:crypto';
-import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+import { listenOnLoopback } from './loopback.ts';
 
 export interface CloudStorage {
   url: string;
@@ -170,7 +170,7 @@ export async function startCloudStorage(options: CloudStorageOptions): Promise<C
     return { page: all.slice(start, end), next: end < all.length ? String(end) : '' };
   }
 
-  const server = createServer((incoming, response) => {
+  const server = await listenOnLoopback((incoming, response) => {
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
@@ -178,18 +178,13 @@ export async function startCloudStorage(options: CloudStorageOptions): Promise<C
       response.writeHead(status, headers).end(body);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  base = server.url;
   return Object.assign(storage, {
     url: base,
-    host: base.slice('http://'.length),
+    host: server.host,
     requests,
     objects,
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
+    close: server.close,
   });
 }
 

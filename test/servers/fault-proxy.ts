@@ -1,6 +1,6 @@
 // A reverse proxy in front of a registry: notes requests, and does to answers what networks and rate limits do.
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { listenOnLoopback } from './loopback.ts';
 
 /** What goes wrong; may be changed between requests. */
 export interface RegistryFaults {
@@ -92,18 +92,13 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     incoming.pipe(onward);
   }
 
-  const server = createServer((incoming, response) => {
+  const server = await listenOnLoopback((incoming, response) => {
     void serve(incoming, response).catch(() => response.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    port: (server.address() as AddressInfo).port,
+    port: server.port,
     faults,
     requests,
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
+    close: server.close,
   };
 }

@@ -4,16 +4,18 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BinaryName, ensureBinaries } from '../../tools/platform/binaries.ts';
+import { ensureBinaries } from '../../tools/platform/binaries.ts';
+import type { BinaryName } from '../../tools/platform/binary-table.ts';
 import { freePort } from './free-port.ts';
 
 export interface FluxControllerOptions {
   kubeconfig: string;
-  /** `--watch-label-selector`: the objects that it reconciles. */
-  watchLabelSelector: string;
+  /** Further flags. */
+  args?: readonly string[];
 }
 
 export interface FluxController {
+  pid: number;
   /** What it logged last. */
   log(): string;
   stop(): Promise<void>;
@@ -37,19 +39,13 @@ export async function startSourceController(options: FluxControllerOptions): Pro
 
 async function start(
   name: BinaryName & `${string}-controller`,
-  { kubeconfig, watchLabelSelector }: FluxControllerOptions,
+  { kubeconfig, args: further = [] }: FluxControllerOptions,
   argsIn: (root: string) => string[],
 ): Promise<FluxController> {
   const { [name]: binary } = await ensureBinaries([name], { report: (line) => console.error(line) });
   const root = mkdtempSync(join(tmpdir(), `continuo-${name}-`));
   const health = `127.0.0.1:${await freePort()}`;
-  const args = [
-    ...argsIn(root),
-    `--watch-label-selector=${watchLabelSelector}`,
-    `--health-addr=${health}`,
-    '--metrics-addr=0',
-    '--log-encoding=console',
-  ];
+  const args = [...argsIn(root), ...further, `--health-addr=${health}`, '--metrics-addr=0', '--log-encoding=console'];
   const child = spawn(binary, args, {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -63,6 +59,7 @@ async function start(
   }
   await untilReady(child, `http://${health}/readyz`, () => `${name}:\n${log}`);
   return {
+    pid: child.pid ?? 0,
     log: () => log,
     async stop() {
       process.off('exit', kill);

@@ -1,17 +1,15 @@
 // The Git driver against a real Git server, without Kubernetes and Temporal: objects are plain values here, and a reconcile
 // is its stages one after the other, with the status that the report would write.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
-import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createUnpackedArtifacts } from '../../activities/artifact/unpack.ts';
 import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createGitSource, type GitSourceDeps } from '../../activities/source/git/git-source.ts';
 import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
 import type { ArchivedRevision, FetchedRevision, VerifiedRevision } from '../../activities/source/source-driver.ts';
 import type { GitRepository, GitRepositorySpec } from '../../k8s/api/git-repository.ts';
+import { createSourceFixture, type SourceFixture } from './source-fixture.ts';
+
+export { failureOf } from './source-fixture.ts';
 
 export interface Reconciled {
   fetched: FetchedRevision;
@@ -19,45 +17,29 @@ export interface Reconciled {
   archived?: ArchivedRevision;
 }
 
-export interface GitSourceFixture {
-  directory: string;
-  store: ArtifactStore;
+export interface GitSourceFixture extends SourceFixture<string | Uint8Array> {
   activities: SourceActivities;
-  /** `<namespace>/<name>` → data. */
-  secrets: Record<string, Record<string, Uint8Array | string>>;
   /** Creates or changes an object of namespace `apps`; a change counts up the generation and keeps the status. */
   use(name: string, url: string, spec?: Partial<GitRepositorySpec>): GitRepository;
   remove(name: string): void;
   object(name: string): GitRepository | undefined;
   /** Fetch, verify and archive as the workflow does, then the status. */
   reconcile(name: string): Promise<Reconciled>;
-  /** The names in an artifact. */
-  list(archived: ArchivedRevision): string[];
-  read(archived: ArchivedRevision, path: string): string;
-  close(): void;
 }
 
 export const fixtureNamespace = 'apps';
 
 export function createGitSourceFixture(options: Partial<GitSourceDeps> = {}): GitSourceFixture {
-  const directory = mkdtempSync(join(tmpdir(), 'continuo-source-'));
-  const artifacts = join(directory, 'artifacts');
-  const store = createFileArtifactStore({ directory: artifacts, advertisedAddress: 'artifacts.test' });
-  const localStore = { directory: artifacts, baseUrl: 'http://artifacts.test/' };
+  const fixture = createSourceFixture<string | Uint8Array>();
+  const { directory, store, localStore, readSecret } = fixture;
   const unpacked = createUnpackedArtifacts({ directory: join(directory, 'unpacked'), localStore });
   const objects = new Map<string, GitRepository>();
-  const secrets: GitSourceFixture['secrets'] = {};
   const driver = createGitSource({
     store,
     dataDirectory: join(directory, 'data'),
     logins: createCloudLogins({ env: {} }),
     include: { unpacked, gitRepository: async ({ name }) => objects.get(name) },
-    async readSecret(namespace, name) {
-      const data = secrets[`${namespace}/${name}`];
-      return (
-        data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value as string)]))
-      );
-    },
+    readSecret,
     ...options,
   });
   const activities = createSourceActivities({
@@ -68,10 +50,8 @@ export function createGitSourceFixture(options: Partial<GitSourceDeps> = {}): Gi
   });
 
   return {
-    directory,
-    store,
+    ...fixture,
     activities,
-    secrets,
     use(name, url, spec = {}) {
       const known = objects.get(name);
       const object: GitRepository = {
@@ -98,13 +78,6 @@ export function createGitSourceFixture(options: Partial<GitSourceDeps> = {}): Gi
       if (object) objects.set(name, { ...object, status: statusAfter(generation, archived, verified) });
       return { fetched, verified, archived };
     },
-    list: ({ artifact }) =>
-      execFileSync('tar', ['-tzf', join(artifacts, artifact.path)], { encoding: 'utf8' })
-        .trim()
-        .split('\n'),
-    read: ({ artifact }, path) =>
-      execFileSync('tar', ['-xzOf', join(artifacts, artifact.path), path], { encoding: 'utf8' }),
-    close: () => rmSync(directory, { recursive: true, force: true }),
   };
 }
 
@@ -125,13 +98,4 @@ function statusAfter(
         }
       : {}),
   };
-}
-
-/** Reason and message of what a promise fails with. */
-export async function failureOf(promise: Promise<unknown>): Promise<{ reason: string; message: string }> {
-  const error = (await promise.then(
-    () => new Error('did not fail'),
-    (thrown: unknown) => thrown,
-  )) as Error & { type?: string };
-  return { reason: error.type ?? error.name, message: error.message };
 }

@@ -1,7 +1,6 @@
 // The part of GitHub's REST API that turns the statement of an app into a token; checks the statement's signature.
 import { createVerify, type KeyObject } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listenOnLoopback } from './loopback.ts';
 
 export interface TestGitHubApi {
   /** Of the API, with a path as GitHub Enterprise has one. */
@@ -29,7 +28,7 @@ export async function startGitHubApi(publicKey: KeyObject): Promise<TestGitHubAp
     return iss === '42' && Number(iat) <= now && Number(exp) > now && Number(exp) - Number(iat) <= 600;
   }
 
-  const server = createServer((request, response) => {
+  const server = await listenOnLoopback((request, response) => {
     requests.push(`${request.method} ${request.url}`);
     const send = (status: number, body: unknown): void => {
       const text = settings.answer ?? JSON.stringify(body);
@@ -49,16 +48,11 @@ export async function startGitHubApi(publicKey: KeyObject): Promise<TestGitHubAp
       send(200, searchParams.get('page') === '1' ? others : [{ id: 7, account: { login: 'Acme' } }]);
     } else send(404, { message: 'Not Found' });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/v3`,
+    url: `${server.url}/api/v3`,
     requests,
     tokens,
     settings,
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
+    close: server.close,
   };
 }

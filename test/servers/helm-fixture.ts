@@ -1,10 +1,5 @@
 // HelmRepositories and HelmCharts with their real stages, and no cluster: what the integration tests of both share.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
-import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createReadArtifact } from '../../activities/artifact/read-artifact.ts';
 import { createUnpackedArtifacts } from '../../activities/artifact/unpack.ts';
 import { readValuesYaml, writeValuesYaml } from '../../activities/helm/values-yaml.ts';
@@ -22,13 +17,13 @@ import type {
 } from '../../activities/source/source-driver.ts';
 import type { HelmRepository } from '../../k8s/api/helm-repository.ts';
 import { isSourceKind } from '../../k8s/flux-objects.ts';
+import { createSourceFixture, type SourceFixture } from './source-fixture.ts';
+
+export { failureOf } from './source-fixture.ts';
 
 export const namespace = 'apps';
 
-export interface HelmFixture {
-  directory: string;
-  store: ArtifactStore;
-  secrets: Record<string, Record<string, string>>;
+export interface HelmFixture extends SourceFixture {
   abort: AbortController;
   /** Puts an object into the cluster, or changes its spec: then its generation grows and its status stays. */
   put(kind: string, name: string, spec: object): SourceObject;
@@ -39,30 +34,17 @@ export interface HelmFixture {
   reconcile(kind: string, name: string): Promise<ArchivedRevision | undefined>;
   /** Publishes files as the artifact of a GitRepository or Bucket. */
   publishSource(kind: string, name: string, revision: string, files: Record<string, string | Buffer>): Promise<void>;
-  /** Paths in an artifact's tarball. */
-  list(archived: ArchivedRevision): string[];
-  /** One file of it. */
-  text(archived: ArchivedRevision, path: string): string;
-  fileOf(archived: ArchivedRevision): string;
-  remove(): void;
 }
 
 export function createHelmFixture(): HelmFixture {
-  const directory = mkdtempSync(join(tmpdir(), 'continuo-helm-'));
-  const artifactDirectory = join(directory, 'artifacts');
-  const localStore = { directory: artifactDirectory, baseUrl: 'http://artifacts.test/' };
-  const store = createFileArtifactStore({ directory: artifactDirectory, advertisedAddress: 'artifacts.test' });
+  const fixture = createSourceFixture();
+  const { directory, store, localStore, readSecret } = fixture;
   const unpacked = createUnpackedArtifacts({ directory: join(directory, 'unpacked'), localStore });
   const indexes = createIndexCache({
     readArtifact: createReadArtifact({ directory: join(directory, 'downloads'), localStore }),
   });
-  const secrets: HelmFixture['secrets'] = {};
   const objects = new Map<string, SourceObject>();
   const abort = new AbortController();
-  const readSecret = async (where: string, name: string) => {
-    const data = secrets[`${where}/${name}`];
-    return data && Object.fromEntries(Object.entries(data).map(([key, value]) => [key, Buffer.from(value)]));
-  };
   const deps = {
     store,
     indexes,
@@ -101,9 +83,7 @@ export function createHelmFixture(): HelmFixture {
   const refOf = (kind: string, name: string) => ({ source: { kind, namespace, name }, generation: 1 });
 
   return {
-    directory,
-    store,
-    secrets,
+    ...fixture,
     abort,
     object,
     put(kind, name, spec) {
@@ -144,22 +124,5 @@ export function createHelmFixture(): HelmFixture {
       const artifact = await store.publish({ kind, namespace, name }, fileName, revision, packed);
       object(kind, name).status = { artifact };
     },
-    fileOf: ({ artifact }) => join(artifactDirectory, artifact.path),
-    list: ({ artifact }) =>
-      execFileSync('tar', ['-tzf', join(artifactDirectory, artifact.path)], { encoding: 'utf8' })
-        .trim()
-        .split('\n'),
-    text: ({ artifact }, path) =>
-      execFileSync('tar', ['-xzOf', join(artifactDirectory, artifact.path), path], { encoding: 'utf8' }),
-    remove: () => rmSync(directory, { recursive: true, force: true }),
   };
-}
-
-/** Reason and message of what a stage threw. */
-export async function failureOf(promise: Promise<unknown>): Promise<{ reason: string; message: string }> {
-  const error = (await promise.then(
-    () => new Error('did not fail'),
-    (thrown: unknown) => thrown,
-  )) as Error & { type?: string };
-  return { reason: error.type ?? error.name, message: error.message };
 }

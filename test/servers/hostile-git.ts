@@ -1,6 +1,6 @@
 // A Git server over HTTP, protocol 2, that says and sends what it is told, whatever harm that may do.
-import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
+import { listenOnLoopback } from './loopback.ts';
 
 export interface HostileGit {
   /** Address of its only repository. */
@@ -25,7 +25,7 @@ function packet(payload: string | Buffer): Buffer {
 }
 
 export async function startHostileGit(answers: HostileGitAnswers): Promise<HostileGit> {
-  const server = createServer((request, response) => {
+  const server = await listenOnLoopback((request, response) => {
     response.on('error', () => undefined); // who is refused hangs up
     if (request.method === 'GET') {
       response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-advertisement' });
@@ -49,14 +49,9 @@ export async function startHostileGit(answers: HostileGitAnswers): Promise<Hosti
       response.end(flush);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hostile.git`,
-    close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeAllConnections();
-      return closed;
-    },
+    url: `${server.url}/hostile.git`,
+    close: server.close,
   };
 }
 

@@ -1,7 +1,9 @@
 // A forward proxy: plain requests by their whole URL, and tunnels by CONNECT. Records what it was asked for.
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { listenOnLoopback } from './loopback.ts';
 
 export interface TestProxy {
   /** `http://127.0.0.1:<port>`. */
@@ -29,7 +31,7 @@ export async function startHttpProxy(login?: string, hosts: Record<string, strin
     return wanted !== undefined && incoming.headers['proxy-authorization'] !== wanted ? 407 : undefined;
   }
 
-  const server = createServer((incoming: IncomingMessage, response: ServerResponse) => {
+  const { server, url, close } = await listenOnLoopback((incoming, response) => {
     const status = refusal(incoming);
     if (status !== undefined) {
       response.writeHead(status).end('no\n');
@@ -65,16 +67,13 @@ export async function startHttpProxy(login?: string, hosts: Record<string, strin
       });
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url,
     requests,
     faults,
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();
-      server.closeAllConnections();
-      await closed;
+      await close();
     },
   };
 }

@@ -119,6 +119,7 @@ async function serving(server: ChildProcess, url: string, log: () => string): Pr
 export interface TestLayer {
   mediaType: string;
   content: Uint8Array;
+  annotations?: Record<string, string>;
 }
 
 export interface TestArtifact {
@@ -148,7 +149,9 @@ export async function pushTestArtifact(
   const { configMediaType = 'application/vnd.cncf.flux.config.v1+json', annotations, artifactType, subject } = artifact;
   const config = await push(configMediaType, Buffer.from('{}'));
   const layers: Descriptor[] = [];
-  for (const { mediaType, content } of artifact.layers) layers.push(await push(mediaType, content));
+  for (const { mediaType, content, annotations: notes } of artifact.layers) {
+    layers.push({ ...(await push(mediaType, content)), annotations: notes });
+  }
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const manifest = { schemaVersion: 2, mediaType, artifactType, config, layers, subject, annotations };
   const bytes = Buffer.from(JSON.stringify(manifest));

@@ -2,15 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AwsClient } from 'aws4fetch';
 import { ensureBinaries } from '../../tools/platform/binaries.ts';
-import { testPem } from './git.ts';
+import { type TestTls, tlsOptions } from './git.ts';
+import { listenOnLoopback } from './loopback.ts';
 import { freePort } from './free-port.ts';
 
 /** What goes wrong; may be changed between requests. */
@@ -55,10 +54,10 @@ export interface TestS3Server {
 }
 
 export interface TestS3ServerOptions {
-  /** With the test certificate; `mutual` demands that of the client as well. */
-  tls?: boolean | 'mutual';
+  tls?: TestTls;
 }
 
+const concurrentWrites = 16;
 const accessKey = 'continuo-test';
 const secretKey = 'a-secret-of-the-test';
 
@@ -106,20 +105,7 @@ export async function startTestS3Server(options: TestS3ServerOptions = {}): Prom
   const listener = (incoming: IncomingMessage, response: ServerResponse): void => {
     void serve(incoming, response).catch(() => response.destroy());
   };
-  const server = options.tls
-    ? createTlsServer(
-        {
-          cert: testPem('server.crt'),
-          key: testPem('server.key'),
-          ca: testPem('ca.crt'),
-          requestCert: options.tls === 'mutual',
-          rejectUnauthorized: options.tls === 'mutual',
-        },
-        listener,
-      )
-    : createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const server = await listenOnLoopback(listener, tlsOptions(options.tls));
 
   const administrator = new AwsClient({
     accessKeyId: accessKey,
@@ -142,15 +128,18 @@ export async function startTestS3Server(options: TestS3ServerOptions = {}): Prom
   };
 
   return {
-    url: `${options.tls ? 'https' : 'http'}://127.0.0.1:${port}`,
-    host: `127.0.0.1:${port}`,
+    url: server.url,
+    host: server.host,
     accessKey,
     secretKey,
     faults,
     requests,
     createBucket: async (name) => await expectOk(await direct('PUT', name)),
     async put(bucket, objects) {
-      for (const [key, content] of Object.entries(objects)) {
+      const left = Object.entries(objects);
+      while (left.length > 0) await Promise.all(left.splice(0, concurrentWrites).map(write));
+
+      async function write([key, content]: [string, string | Uint8Array | null]): Promise<void> {
         const path = pathOf(bucket, key);
         await expectOk(content === null ? await direct('DELETE', path) : await direct('PUT', path, content));
       }
@@ -164,9 +153,7 @@ export async function startTestS3Server(options: TestS3ServerOptions = {}): Prom
       return [...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map(([, key]) => key ?? '').sort();
     },
     async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
+      await server.close();
       const ended = new Promise((resolve) => backend.once('exit', resolve));
       kill();
       await ended;

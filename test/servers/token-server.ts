@@ -1,10 +1,9 @@
 // A token server, as registries name one in their challenge: logs in by user and password or refresh token, and signs
 // which access is granted. Everybody may read what is below `public/`.
 import { generateKeyPairSync, randomUUID, sign, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
-import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { testPem } from './git.ts';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import { tlsOptions } from './git.ts';
+import { listenOnLoopback } from './loopback.ts';
 
 export interface TokenServer {
   /** Address for the challenge. */
@@ -76,24 +75,16 @@ export async function startTokenServer({ username, password, isTls }: TokenServe
     });
   };
 
-  const server = isTls
-    ? createTlsServer({ cert: testPem('server.crt'), key: testPem('server.key') }, listener)
-    : createServer(listener);
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  const server = await listenOnLoopback(listener, tlsOptions(isTls ? 'server' : undefined));
   return {
-    realm: `${isTls ? 'https' : 'http'}://127.0.0.1:${port}/token`,
+    realm: `${server.url}/token`,
     service,
     issuer,
     jwks: { keys: [{ ...publicKey.export({ format: 'jwk' }), kid, alg: 'ES256', use: 'sig' }] },
     refreshToken,
     requests,
     faults,
-    async close() {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-    },
+    close: server.close,
   };
 }
 

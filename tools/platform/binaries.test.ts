@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { binaries, type BinaryName, cachedPath, findBinary } from './binaries.ts';
+import { cachedPath, findBinary } from './binaries.ts';
+import { binaries, type BinaryName } from './binary-table.ts';
 import { moduleReplaces, stagingReplaces } from './registry.ts';
 import { downloadRelease, findDigest } from './release.ts';
 

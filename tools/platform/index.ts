@@ -12,7 +12,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { type BinaryName, cachedPath, ensureBinaries, findBinary } from './binaries.ts';
+import { cachedPath, ensureBinaries, findBinary } from './binaries.ts';
+import type { BinaryName } from './binary-table.ts';
 import { type ClusterAccess, createNode, waitForNode } from './cluster.ts';
 import {
   buildComponents,
@@ -30,7 +31,8 @@ import { createRunner, type Runner } from './runner.ts';
 import { choosePorts, readSettings, writeSettings } from './settings.ts';
 
 export { type GitServer, type GitServerOptions, startGitServer } from './git-server.ts';
-export { type BinaryName, ensureBinaries } from './binaries.ts';
+export { ensureBinaries } from './binaries.ts';
+export type { BinaryName } from './binary-table.ts';
 
 /** What `startPlatform` may be told. */
 export interface PlatformOptions {

@@ -20,7 +20,8 @@ interface Explanation {
 
 /** What is known of the way to a bucket. */
 export interface BucketAccess {
-  hasCredentials: boolean;
+  /** What logs in: the Secret of the object, an identity in the cloud or of a token service, or nothing. */
+  login: 'secret' | 'identity' | 'none';
   /** What to look at when the server cuts the connection; may be empty. */
   hint: string;
 }
@@ -30,13 +31,13 @@ export function bucketFailure(
   operation: string,
   storage: Pick<BucketStorage, 'name'>,
   error: unknown,
-  { hasCredentials, hint }: BucketAccess,
+  { login, hint }: BucketAccess,
 ): Error {
   if (error instanceof Error && ['ApplicationFailure', 'CancelledFailure', 'AbortError'].includes(error.name))
     return error;
   const subject = `${operation} ${storage.name} failed`;
   if (error instanceof HttpRefusal) {
-    const { reason, advice } = explain(error, hasCredentials);
+    const { reason, advice } = explain(error, login);
     const code = error.code ?? `HTTP ${error.status}`;
     return failure(reason, `${subject} (${code}): ${lowerFirst(messageOf(error))}${advice}`, { cause: error });
   }
@@ -47,7 +48,14 @@ export function bucketFailure(
   return failure('BucketOperationFailed', text, { cause: error });
 }
 
-function explain({ status, code }: HttpRefusal, hasCredentials: boolean): Explanation {
+const loginAdvice = {
+  secret: '; correct the Secret of spec.secretRef',
+  identity:
+    '; the storage does not know the identity that spec.provider or spec.sts logs in with: check its account and region',
+  none: '; name a Secret in spec.secretRef',
+} as const;
+
+function explain({ status, code }: HttpRefusal, login: BucketAccess['login']): Explanation {
   if (missingBucket.has(code ?? '') || (status === 404 && !wrongCredentials.has(code ?? ''))) {
     return { reason: 'BucketOperationFailed', advice: '; create the bucket, or correct spec.bucketName' };
   }
@@ -55,13 +63,13 @@ function explain({ status, code }: HttpRefusal, hasCredentials: boolean): Explan
     return { reason: 'BucketOperationFailed', advice: '; correct spec.region, or leave it out' };
   }
   if (status === 401 || wrongCredentials.has(code ?? '')) {
-    const advice = hasCredentials ? '; correct the Secret of spec.secretRef' : '; name a Secret in spec.secretRef';
-    return { reason: 'AuthenticationFailed', advice };
+    return { reason: 'AuthenticationFailed', advice: loginAdvice[login] };
   }
   if (status === 403) {
-    const advice = hasCredentials
-      ? '; let these credentials list and read the bucket'
-      : '; name a Secret with credentials in spec.secretRef';
+    const advice =
+      login === 'none'
+        ? '; name a Secret with credentials in spec.secretRef'
+        : '; let these credentials list and read the bucket';
     return { reason: 'BucketOperationFailed', advice };
   }
   if (status >= 300 && status < 400) {

@@ -65,13 +65,14 @@ export function createBucketSource(deps: BucketSourceDeps): SourceDriver<Bucket>
     const { spec } = object;
     const { namespace, name } = refOf(object);
     const timeout = AbortSignal.timeout(parseDuration(spec.timeout ?? '60s'));
-    const hasCredentials = spec.secretRef !== undefined;
+    const isByIdentity = spec.provider !== 'generic' || spec.sts !== undefined;
+    const login = spec.secretRef ? 'secret' : isByIdentity ? 'identity' : 'none';
     const hint = certificateHint(spec.insecure ? 'http:' : 'https:', false);
     const owner = { namespace, name };
     const storage = await openStorage(object, deps);
     try {
       const both = AbortSignal.any([signal, timeout]);
-      return await step({ object, owner, storage, cache: caches.of(owner), hasCredentials, hint, signal: both });
+      return await step({ object, owner, storage, cache: caches.of(owner), login, hint, signal: both });
     } catch (error) {
       signal.throwIfAborted();
       if (!timeout.aborted) throw error;

@@ -43,7 +43,12 @@ export async function accountOf(
   identity: CloudIdentity,
   deps: AccountDeps | undefined,
 ): Promise<CloudAccount | undefined> {
-  checkIdentity(identity, deps !== undefined);
+  if (identity.serviceAccountName && !deps) {
+    throw failure(
+      'FeatureGateDisabled',
+      'spec.serviceAccountName logs in with an identity of its own, which is off: set CONTINUO_OBJECT_LEVEL_WORKLOAD_IDENTITY=true on the worker, or remove it',
+    );
+  }
   const name = identity.serviceAccountName ?? deps?.defaultServiceAccount;
   if (!name || !deps) return undefined;
   const { namespace } = identity;
@@ -66,15 +71,6 @@ export async function accountOf(
       }
     },
   };
-}
-
-/** Fails with FeatureGateDisabled when an object wants an identity of its own and there is none. */
-export function checkIdentity({ serviceAccountName }: CloudIdentity, isAllowed: boolean): void {
-  if (!serviceAccountName || isAllowed) return;
-  throw failure(
-    'FeatureGateDisabled',
-    'spec.serviceAccountName logs in with an identity of its own, which is off: set CONTINUO_OBJECT_LEVEL_WORKLOAD_IDENTITY=true on the worker, or remove it',
-  );
 }
 
 /** The value of an annotation that matches; fails with AuthenticationFailed otherwise. `example` shows one. */

@@ -49,7 +49,7 @@ export interface CloudLogins {
   ): Promise<AccessToken>;
   /** The login to a registry of the provider, and to no other. */
   registry(
-    provider: string,
+    provider: 'aws' | 'gcp' | 'azure',
     host: string,
     identity: CloudIdentity,
     connection: ConnectionSettings,

@@ -37,12 +37,8 @@ export async function kept<T extends Expiring>(
   if (known && known.renewMs > Date.now()) return known.value as T;
   let asked = asking.get(key);
   if (!asked) {
-    asked = askNow(key, ask);
+    asked = askNow(key, ask).finally(() => asking.delete(key));
     asking.set(key, asked);
-    void asked.then(
-      () => asking.delete(key),
-      () => asking.delete(key),
-    );
   }
   return (await untilAborted(asked, signal)) as T;
 }

@@ -3,8 +3,8 @@
 import { posix } from 'node:path';
 import { failure, messageOf } from '../../errors.ts';
 import { compileConstraint, versionOfTag } from '../git/semver-constraint.ts';
-import { type Chart, readChart } from './chart.ts';
-import { type ChartFiles, readChartArchive } from './chart-files.ts';
+import { type Chart, readChart, sizeOfChart } from './chart.ts';
+import { type ChartFiles, checkUnpacked, readChartArchive } from './chart-files.ts';
 import type { ChartDependency, HelmYaml } from './chart-metadata.ts';
 import type { ChartRemote } from './chart-remote.ts';
 
@@ -20,6 +20,7 @@ export interface DependencySources {
 
 /** Dependencies that are fetched at a time. */
 const concurrency = 4;
+const maxDependencies = 100;
 
 /** Adds what is missing in `charts/`; gives how many that were. Fails with DependencyBuildError. */
 export async function buildDependencies(
@@ -28,17 +29,32 @@ export async function buildDependencies(
   signal: AbortSignal,
 ): Promise<number> {
   const missing = missingDependencies(chart);
+  if (missing.length > maxDependencies) {
+    throw problem(`the chart asks for ${missing.length} charts, more than the ${maxDependencies} allowed`);
+  }
   const added: Chart[] = [];
+  let sizeBytes = 0;
   const queue = [...missing.entries()];
   const work = async (): Promise<void> => {
     for (let next = queue.shift(); next; next = queue.shift()) {
       const [position, dependency] = next;
-      added[position] = await add(dependency, sources, signal);
+      const found = await add(dependency, sources, signal);
+      sizeBytes += sizeOfChart(found);
+      checkTogether(sizeBytes);
+      added[position] = found;
     }
   };
   await Promise.all(Array.from({ length: concurrency }, work));
   chart.dependencies.push(...added);
   return missing.length;
+}
+
+function checkTogether(sizeBytes: number): void {
+  try {
+    checkUnpacked(sizeBytes);
+  } catch (error) {
+    throw problem(`with its dependencies ${messageOf(error)}`);
+  }
 }
 
 /** What Chart.lock or Chart.yaml asks for and `charts/` does not have. Fails with DependencyBuildError. */

@@ -72,7 +72,8 @@ function problemOf(path: string, sizeBytes: number, count: number): string | und
 
 /** Throws an `Error` when a chart, with all the charts in it, has more than a package may unpack to. */
 export function checkUnpacked(sizeBytes: number, fileCount = 0): void {
-  if (sizeBytes > maxUnpackedBytes) throw new Error(`it unpacks to more than the ${mebibytes(maxUnpackedBytes)} allowed`);
+  if (sizeBytes > maxUnpackedBytes)
+    throw new Error(`it unpacks to more than the ${mebibytes(maxUnpackedBytes)} allowed`);
   if (fileCount > maxFiles) throw new Error(`it has more than the ${maxFiles} files allowed`);
 }
 

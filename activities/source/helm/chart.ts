@@ -91,6 +91,13 @@ async function readSubcharts(
   return charts;
 }
 
+/** Bytes of all files of a chart and of the charts in it. */
+export function sizeOfChart({ files, dependencies }: Chart): number {
+  let sizeBytes = 0;
+  for (const content of files.values()) sizeBytes += content.byteLength;
+  return dependencies.reduce((sum, dependency) => sum + sizeOfChart(dependency), sizeBytes);
+}
+
 /** The text of one file of a chart. */
 export function textOf(files: ChartFiles, path: string): string | undefined {
   const content = files.get(path);

@@ -7,6 +7,8 @@ import type { IndexThreadAnswer } from './index-thread.ts';
 const maxBytesInPlace = 256 * 1024;
 /** JavaScript memory of a thread: an index of 50 MiB as Helm writes it takes about half of it. */
 const maxThreadMemoryMiB = 512;
+/** An index of 50 MiB takes some seconds; one that is made to be slow must not keep the others waiting. */
+const maxThreadMs = 120_000;
 /** Threads at a time; the others wait. */
 const maxThreads = 2;
 
@@ -47,10 +49,15 @@ async function readInThread(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal)
     const isMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
     answered.reject(isMemory ? new Error(`it takes more than ${maxThreadMemoryMiB} MiB of memory to read`) : error);
   });
+  const timer = setTimeout(
+    () => answered.reject(new Error(`it takes more than ${maxThreadMs / 1000} s to read`)),
+    maxThreadMs,
+  );
   thread.once('exit', () => answered.reject(new Error('the thread that reads it ended early')));
   try {
     return await answered.promise;
   } finally {
+    clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);
     void thread.terminate();
   }

@@ -12,7 +12,7 @@ export interface RegistryAccessSpec {
   /** `oci://<host>/<repository>`. */
   url: string;
   insecure?: boolean;
-  provider?: string;
+  provider?: 'generic' | 'aws' | 'gcp' | 'azure';
   secretRef?: { name: string };
   serviceAccountName?: string;
   certSecretRef?: { name: string };

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { parseKustomizationObject } from './kustomization-file.ts';
+import { kinds } from '../k8s/api/index.ts';
+import { parseObjectFile } from './object-file.ts';
 
 const text = `
 apiVersion: v1
@@ -16,7 +17,7 @@ spec:
   unknown: field
 `;
 const parse = (source: string, name = 'apps'): unknown =>
-  parseKustomizationObject(source, 'a.yaml', name, 'flux-system');
+  parseObjectFile(source, 'a.yaml', kinds.Kustomization, name, 'flux-system');
 
 it('finds the Kustomization among other objects, with the defaults of its schema', () => {
   expect(parse(text)).toEqual({
@@ -34,4 +35,19 @@ it.each([
   ['spec.sourceRef', text.replace(/ {2}sourceRef.*/, ''), 'apps'],
 ])('says "%s"', (message, source, name) => {
   expect(() => parse(source, name)).toThrow(message);
+});
+
+it('finds an object of another kind', () => {
+  const release = `
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: apps, namespace: web}
+spec: {interval: 1m, chartRef: {kind: OCIRepository, name: chart}}
+`;
+  expect(parseObjectFile(`${text}---${release}`, 'a.yaml', kinds.HelmRelease, 'apps', 'flux-system')).toMatchObject({
+    apiVersion: 'helm.toolkit.fluxcd.io/v2',
+    kind: 'HelmRelease',
+    metadata: { name: 'apps', namespace: 'web' },
+    spec: { chartRef: { kind: 'OCIRepository', name: 'chart' } },
+  });
 });
