@@ -69,7 +69,8 @@ export async function readChartEntries(
     const chunks: Buffer[] = [];
     for await (const chunk of entry.content()) {
       unpacked.sizeBytes += chunk.length;
-      if (unpacked.sizeBytes > maxChartBytes) throw new Error(`the chart has more than ${maxChartBytes} bytes unpacked`);
+      if (unpacked.sizeBytes > maxChartBytes)
+        throw new Error(`the chart has more than ${maxChartBytes} bytes unpacked`);
       chunks.push(Buffer.from(chunk));
     }
     entries.push({ root, path, content: Buffer.concat(chunks), isExecutable: entry.isExecutable });

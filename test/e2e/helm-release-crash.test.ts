@@ -12,7 +12,7 @@ import { brokenWorkflows, type OwnPlatform, startOwnPlatform } from './own-platf
 
 const seed = Number(process.env.CONTINUO_TEST_SEED ?? 20);
 const victims: readonly Victim[] = [
-  ...Array.from({ length: 8 }, () => 'worker' as const),
+  ...Array.from({ length: 6 }, () => 'worker' as const),
   ...(['temporal', 'kube-apiserver'] as const),
 ];
 

@@ -60,5 +60,5 @@ test('a release without a strategy is tried again, and never stalls', async () =
   expect(conditionOf(failed, 'Stalled')).toBeUndefined();
   await scenario.change({ values: { unready: false } });
   await scenario.readyIs('True', 'UpgradeSucceeded', 60_000);
-  expect(scenario.history().map((line) => line.split(' ', 2).join(' '))).toEqual(['1 failed', '2 deployed']);
+  expect(scenario.history().map((line) => line.split(' ', 2).join(' '))).toEqual(['1 superseded', '2 deployed']);
 });
