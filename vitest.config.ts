@@ -17,7 +17,9 @@ const retry = 1;
 /** They kill servers and workers, and wait most of their time. */
 const faults = ['test/e2e/{crash,helm-release-crash,outage,random-sequences}.test.ts'];
 /** They have workers with other options. */
-const options = ['test/e2e/{apply-options,cloud-identity,tenancy,s3-artifacts,flux-controllers,helm-release-gates}.test.ts'];
+const options = [
+  'test/e2e/{apply-options,cloud-identity,tenancy,s3-artifacts,flux-controllers,helm-release-gates}.test.ts',
+];
 
 const own = { ...real, retry, globalSetup: [], testTimeout: 120_000 };
 

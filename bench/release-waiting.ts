@@ -20,6 +20,8 @@ export interface WaitingFigures {
   besideSeconds: number;
 }
 
+/** What the status says while readiness is awaited. */
+const waitingMessage = /^(Waiting for the objects|Running health checks)/;
 const minuteMs = 60_000;
 const lookEveryMs = 100;
 const installTimeoutMs = 120_000;
@@ -39,8 +41,7 @@ export async function measureWaiting(bench: ReleaseBench, meter: Meter, count: n
   const spec = { timeout: '1h', values: { v: '1', unready: true } };
   await Promise.all(names.map((name) => releases.apply(name, 'app', spec)));
   const isWaiting = (name: string): boolean =>
-    releases.seen(name)?.status?.conditions?.some(({ message }) => message.startsWith('Running health checks')) ??
-    false;
+    releases.seen(name)?.status?.conditions?.some(({ message }) => waitingMessage.test(message)) ?? false;
   await until('all of them wait', () => names.every(isWaiting), installTimeoutMs + count * startTimeoutMs);
   const startSeconds = round((performance.now() - startedAt) / 1000);
   await sleep(calmAfterMs);

@@ -130,7 +130,7 @@ test('a keyless signature waits for the trusted root, and is checked with it', a
   };
   await create('OCIRepository', 'keyless', { spec }, apiVersion);
   const refused = await scenario.refused('VerificationError', () => source('keyless'), 60_000);
-  expect(refused).toContain(`the TUF repository "${tuf.url}" gave no trusted root`);
+  expect(refused).toContain(`the TUF repository "${tuf.url}" gave no trusted root (HTTP 503)`);
   expect(refused).toContain('set CONTINUO_SIGSTORE_TUF_URL on the worker to a mirror');
   expect((await source('keyless')).status).not.toHaveProperty('artifact');
 

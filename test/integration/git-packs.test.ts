@@ -130,8 +130,16 @@ describe('packs that are not what they should be', () => {
   }
 
   it.each([
-    ['an entry that has more than it says', packOf([entry(blob, Buffer.alloc(10_000), { sizeBytes: 100 })]), /larger than|another size/],
-    ['an entry that has less than it says', packOf([entry(blob, Buffer.alloc(100), { sizeBytes: 10_000 })]), /another size/],
+    [
+      'an entry that has more than it says',
+      packOf([entry(blob, Buffer.alloc(10_000), { sizeBytes: 100 })]),
+      /larger than|another size/,
+    ],
+    [
+      'an entry that has less than it says',
+      packOf([entry(blob, Buffer.alloc(100), { sizeBytes: 10_000 })]),
+      /another size/,
+    ],
     ['fewer entries than it says', packOf([entry(blob, Buffer.from('a'))], 2), /1 objects, it says 2/],
     ['an unknown type', packOf([entry(5, Buffer.from('a'))]), /unknown type 5/],
     [

@@ -134,10 +134,7 @@ describe('submodules', () => {
     app.git('update-index', '--cacheinfo', `160000,${next},lib`);
     app.commit('one moves');
     const moved = await fixture.reconcile();
-    expect([fixture.read(moved, 'lib/lib.yaml'), fixture.read(moved, 'again/lib.yaml')]).toEqual([
-      'v: 2\n',
-      'v: 1\n',
-    ]);
+    expect([fixture.read(moved, 'lib/lib.yaml'), fixture.read(moved, 'again/lib.yaml')]).toEqual(['v: 2\n', 'v: 1\n']);
     app.git('rm', '-q', '--cached', 'lib');
     app.commit('one goes');
     expect(fixture.list(await fixture.reconcile())).not.toContain('lib/lib.yaml');

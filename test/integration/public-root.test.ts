@@ -69,7 +69,9 @@ describe('the root of a Sigstore instance', () => {
     await open()(signal);
     repository.faults.status = 503;
     await new Promise((resolve) => setTimeout(resolve, 2_100));
-    await expect(open()(signal)).rejects.toThrow(`the TUF repository "${repository.url}" gave no trusted root: `);
+    await expect(open()(signal)).rejects.toThrow(
+      `the TUF repository "${repository.url}" gave no trusted root (HTTP 503): `,
+    );
   }, 60_000);
 
   it('is refused when others have signed it, and the last good one stays', async () => {
@@ -78,7 +80,7 @@ describe('the root of a Sigstore instance', () => {
     repository.publish(JSON.stringify({ ...(JSON.parse(trusted) as object), tlogs: [] }));
     expect((await open()(signal)).tlogs).not.toEqual([]);
     rmSync(join(directory, 'cache'), { recursive: true });
-    await expect(open()(signal)).rejects.toThrow(/gave no trusted root: .*sign/i);
+    await expect(open()(signal)).rejects.toThrow(/gave no trusted root.*sign/i);
   });
 
   it('begins anew where a worker died while it wrote, and where trust begins elsewhere', async () => {
@@ -99,7 +101,7 @@ describe('the root of a Sigstore instance', () => {
     await expect(open()(AbortSignal.timeout(50))).rejects.toThrow(/abort|timeout/i);
     await repository.close();
     await expect(open()(signal)).rejects.toThrow(
-      new RegExp(`^the TUF repository "${repository.url}" gave no trusted root: .*ECONNREFUSED`),
+      new RegExp(`^the TUF repository "${repository.url}" gave no trusted root \\(ECONNREFUSED\\): `),
     );
   }, 60_000);
 });

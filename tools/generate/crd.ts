@@ -59,7 +59,12 @@ export function rootSchemaOf(definition: KindDefinition): StructuralSchema {
     const initial = definition.statusDefault ? { default: { ...definition.statusDefault } } : {};
     properties.status = { description: 'What was last observed.', type, ...initial, ...status };
   }
-  return { description: definition.description, type: 'object', properties, ...(spec.required ? { required: ['spec'] } : {}) };
+  return {
+    description: definition.description,
+    type: 'object',
+    properties,
+    ...(spec.required ? { required: ['spec'] } : {}),
+  };
 }
 
 function versionOf(definition: KindDefinition, version: KindVersion, schema: StructuralSchema) {

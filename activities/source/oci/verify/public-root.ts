@@ -43,10 +43,7 @@ export function createPublicRoot(options: PublicRootOptions): PublicRoot {
     } catch (error) {
       // The timestamp of what is on disk says whether it still holds.
       const root = await getTrustedRoot({ ...from, forceCache: true }).catch(() => undefined);
-      if (!root)
-        throw new Error(`the TUF repository "${repositoryUrl}" gave no trusted root: ${causeOf(error)}`, {
-          cause: error,
-        });
+      if (!root) throw unavailable(repositoryUrl, error);
       known = { root, renewAtMs: Date.now() + retryMs };
       return root;
     }
@@ -91,10 +88,12 @@ function removeTorn(cachePath: string, repositoryUrl: string): void {
   }
 }
 
-/** The innermost cause: the library's own words say only that it failed. */
-function causeOf(error: unknown): string {
-  let inner = error;
-  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
-  const code = inner instanceof Error && 'code' in inner ? ` (${String(inner.code)})` : '';
-  return `${inner instanceof Error ? inner.message : String(inner)}${code}`;
+/** With the innermost cause: the library's own words say only that it failed. */
+function unavailable(repositoryUrl: string, error: unknown): Error {
+  let cause = error;
+  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
+  const { statusCode, code } = cause as { statusCode?: number; code?: string };
+  const server = statusCode ? ` (HTTP ${statusCode})` : code ? ` (${code})` : '';
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new Error(`the TUF repository "${repositoryUrl}" gave no trusted root${server}: ${why}`, { cause });
 }

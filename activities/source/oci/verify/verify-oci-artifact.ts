@@ -146,7 +146,6 @@ async function rootOfSecret(options: VerifyOciArtifactOptions, secretName: strin
   }
 }
 
-/** A repository that is away is asked again, so that this is no verdict on the signature. */
 async function rootOfPublicInstance(options: VerifyOciArtifactOptions): Promise<NamedRoot> {
   const { publicRoot, signal, reason = 'VerificationError' } = options;
   const { checkTrustedRoot } = await import('./cosign-keyless.ts');
@@ -159,7 +158,7 @@ async function rootOfPublicInstance(options: VerifyOciArtifactOptions): Promise<
     signal.throwIfAborted();
     const next = `set CONTINUO_SIGSTORE_TUF_URL on the worker to a mirror, or name a root in spec.verify.trustedRootSecretRef`;
     const subject = `signature of "${nameOfArtifact(options)}" cannot be verified by cosign without a key`;
-    throw failure(reason, `${subject}: ${messageOf(error)}; ${next}`, { cause: error, isTransient: true });
+    throw failure(reason, `${subject}: ${messageOf(error)}; ${next}`, { cause: error });
   }
 }
 
