@@ -118,5 +118,5 @@ function annotationsOf(account: KubeObject | undefined): Record<string, string> 
 
 async function readServiceAccount(kube: KubeClient, namespace: string, name: string) {
   const ref = { group: '', version: 'v1', kind: 'ServiceAccount', namespace, name };
-  return (await kube.get(ref)) as (KubeObject & { imagePullSecrets?: { name: string }[] }) | undefined;
+  return await kube.get(ref);
 }

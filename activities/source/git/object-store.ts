@@ -259,7 +259,10 @@ const maxPackObjects = 1_000_000;
 function refuseOversized({ type, content }: GitObject): void {
   const allowed = maxParsedBytes[type];
   if (allowed === undefined || content.length <= allowed) return;
-  throw failure('GitOperationFailed', `the commit has a ${type} of ${content.length} bytes, more than the ${allowed} allowed`);
+  throw failure(
+    'GitOperationFailed',
+    `the commit has a ${type} of ${content.length} bytes, more than the ${allowed} allowed`,
+  );
 }
 
 function refuseMany(objectCount: number): void {

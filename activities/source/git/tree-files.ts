@@ -89,7 +89,10 @@ function tooManyFiles(maxFiles: number): Error {
 
 function tooDeep(path: string): Error {
   const shown = path.slice(0, 200);
-  return failure('ArchiveOperationFailed', `the commit has a path of more than ${maxPathLength} characters: "${shown}…"`);
+  return failure(
+    'ArchiveOperationFailed',
+    `the commit has a path of more than ${maxPathLength} characters: "${shown}…"`,
+  );
 }
 
 function isRegular(entry: TreeEntry): boolean {
