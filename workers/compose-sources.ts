@@ -109,7 +109,8 @@ async function readPullSecrets(
   serviceAccount: string,
 ): Promise<string[] | undefined> {
   const account = await readServiceAccount(kube, namespace, serviceAccount);
-  return account && (account.imagePullSecrets ?? []).map(({ name }) => name);
+  const { imagePullSecrets = [] } = (account ?? {}) as { imagePullSecrets?: { name: string }[] };
+  return account && imagePullSecrets.map(({ name }) => name);
 }
 
 function annotationsOf(account: KubeObject | undefined): Record<string, string> | undefined {

@@ -277,7 +277,7 @@ data: {more: {{ .Files.Get "big.txt" | b64enc }}}
     const twin = await scenario.installTwin();
     expect(contentOf(release)).toEqual(contentOf(await scenario.stored('app', twin)));
     const secret = await scenario.find('v1', 'Secret', 'sh.helm.release.v1.app.v1');
-    const { release: packed } = secret?.data as { release: string };
+    const { release: packed = '' } = (secret?.data ?? {}) as { release?: string };
     expect(packed.length * 0.75).toBeGreaterThan(900_000);
 
     await scenario.change({ values: { more: true } });
