@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { AwsV4Signer } from 'aws4fetch';
 import { type Dispatcher, request } from 'undici';
+import { HttpRefusal } from './http-refusal.ts';
 import { parseS3Page, parseS3Refusal, type S3Object } from './s3-listing.ts';
 import { childOf, parseXml, textOf } from './xml.ts';
 
@@ -53,20 +54,6 @@ export interface S3Client {
   remove(key: string, signal: AbortSignal): Promise<void>;
 }
 
-/** The server refused. */
-export class S3Error extends Error {
-  override readonly name = 'S3Error';
-  readonly status: number;
-  /** In the words of S3, e.g. `NoSuchBucket`. */
-  readonly code: string | undefined;
-
-  constructor(status: number, code: string | undefined, message: string | undefined) {
-    super(message ? message.slice(0, 300) : `the server answered with HTTP ${status}`);
-    this.status = status;
-    this.code = code;
-  }
-}
-
 const maxAnswerBytes = 32 * 1024 * 1024;
 const partBytes = 8 * 1024 * 1024;
 const firstPauseMs = 100;
@@ -79,7 +66,7 @@ interface Call {
   body?: Uint8Array;
 }
 
-/** A client for one bucket. Its methods fail with an {@link S3Error}, or with the network's error. */
+/** A client for one bucket. Its methods fail with an {@link HttpRefusal}, or with the network's error. */
 export function createS3Client(connection: S3Connection): S3Client {
   const { attempts = 3, dispatcher } = connection;
   let region = connection.region || undefined;
@@ -153,7 +140,7 @@ export function createS3Client(connection: S3Connection): S3Client {
       const root = parseXml(text);
       // The status of this one request is sent before the work is done: the body says how it ended.
       const error = root.name === 'Error' ? root : childOf(root, 'Error');
-      if (error) throw new S3Error(500, textOf(error, 'Code'), textOf(error, 'Message'));
+      if (error) throw new HttpRefusal(500, textOf(error, 'Code'), textOf(error, 'Message'));
       return withoutQuotes(textOf(root, 'ETag') ?? '');
     } catch (error) {
       const abort = send({ method: 'DELETE', key, query: { uploadId } }, AbortSignal.timeout(10_000));
@@ -224,7 +211,7 @@ export function createS3Client(connection: S3Connection): S3Client {
 /** AWS wants the bucket in the host name; everything else understands it in the path. */
 /** Whoever gives the credentials says for good that there are none. */
 function isTransient(error: unknown): boolean {
-  if (error instanceof S3Error) return error.status >= 500 || error.status === 429;
+  if (error instanceof HttpRefusal) return error.status >= 500 || error.status === 429;
   return !(error instanceof Error && error.name === 'ApplicationFailure');
 }
 
@@ -246,10 +233,10 @@ function encodePart(text: string): string {
   return encodeURIComponent(text).replaceAll(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-async function refusalOf(answer: Dispatcher.ResponseData): Promise<{ error: S3Error; toldRegion?: string }> {
+async function refusalOf(answer: Dispatcher.ResponseData): Promise<{ error: HttpRefusal; toldRegion?: string }> {
   const { code, message, region } = parseS3Refusal(await textOfAnswer(answer).catch(() => ''));
   const inHeader = headerOf(answer, 'x-amz-bucket-region');
-  return { error: new S3Error(answer.statusCode, code, message), toldRegion: region ?? (inHeader || undefined) };
+  return { error: new HttpRefusal(answer.statusCode, code, message), toldRegion: region ?? (inHeader || undefined) };
 }
 
 async function textOfAnswer({ body }: Dispatcher.ResponseData): Promise<string> {
@@ -305,7 +292,7 @@ function withoutQuotes(etag: string): string {
 
 function isMissingObject(error: unknown): boolean {
   // An answer to HEAD has no body, and so no code.
-  return error instanceof S3Error && error.status === 404 && ['NoSuchKey', undefined].includes(error.code);
+  return error instanceof HttpRefusal && error.status === 404 && ['NoSuchKey', undefined].includes(error.code);
 }
 
 function escapeXml(text: string): string {

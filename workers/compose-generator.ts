@@ -3,7 +3,7 @@ import type { ArtifactGenerator } from '../k8s/api/artifact-generator.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import type { ArtifactStore, UnpackedArtifacts } from '../activities/artifact/artifact.ts';
-import { makePrivateDirectory } from '../activities/build/private-directory.ts';
+import { makePrivateDirectory } from '../activities/private-directory.ts';
 import type { EventRecorder } from '../activities/event/recorder.ts';
 import { readValuesYaml, writeValuesYaml } from '../activities/helm/values-yaml.ts';
 import { generatorSourcesOf } from '../activities/observe/generator-sources.ts';

@@ -29,7 +29,8 @@ import type { DriftRequest } from '../activities/helm/release-context.ts';
 import type { PrepareReleaseInput } from '../activities/helm/release-types.ts';
 import { createReleaseMemory } from '../activities/helm/release-memory.ts';
 import { createHelm } from '../activities/helm/run-helm.ts';
-import { removeAbandonedDirectories } from '../activities/helm/run-helm-directory.ts';
+import { longestProcessMs } from '../activities/helm/run-helm-directory.ts';
+import { removeAbandoned } from '../activities/private-directory.ts';
 import { createObjectActivities, type ObjectWriter } from '../activities/status/status-activities.ts';
 import type { WorkerConfig } from './config.ts';
 import { createSettledReleases } from './settled-releases.ts';
@@ -56,7 +57,7 @@ const maxOutputBytes = 32 * 1024 * 1024;
 export function composeHelm(parts: HelmParts) {
   const { kube, config, store, localStore, objects, references, targets, writer, events } = parts;
   const temporaryDirectory = join(config.CONTINUO_DATA_DIR, 'helm');
-  void removeAbandonedDirectories(temporaryDirectory);
+  void removeAbandoned(temporaryDirectory, longestProcessMs);
   const gateway = createApiGateway();
   const releases = createReleaseMemory();
   const { reportProgress } = createObjectActivities(writer);

@@ -31,7 +31,7 @@ import { createReadArtifact } from '../activities/artifact/read-artifact.ts';
 import { createUnpackedArtifacts } from '../activities/artifact/unpack.ts';
 import { createBuildActivities, createFindBuilt } from '../activities/build/build-activities.ts';
 import { ambientEnvironment } from '../activities/build/decryption/sops-environment.ts';
-import { removeAbandoned } from '../activities/build/private-directory.ts';
+import { removeAbandoned } from '../activities/private-directory.ts';
 import { createEventRecorder } from '../activities/event/recorder.ts';
 import { createHealthActivities, type HealthActivities, healthNow } from '../activities/health/health-activities.ts';
 import { healthExpressionError } from '../activities/health/health-expressions.ts';

@@ -351,7 +351,6 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
         break;
       case 'acknowledge':
         waitingFor = await attempt(passOf(decision.trigger), true);
-        isHeldBack = waitingFor !== undefined;
         break;
       case 'reconcile':
         // A run holds one reconcile: when this one has had its, the next gets a run of its own. An update that waits
@@ -362,11 +361,10 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
           await rollOver();
         }
         waitingFor = await attempt(passOf(decision.trigger), false);
-        isHeldBack = waitingFor !== undefined;
         break;
     }
     say(waitingFor ?? 'waiting');
-    isHeldBack = decision.do === 'await' && observation.awaitMs === undefined;
+    isHeldBack = decision.do === 'await' ? observation.awaitMs === undefined : waitingFor !== undefined;
     passesEnded = passesStarted;
     areDependantsUntold ||= dependants.length > 0 && decision.do !== 'wait';
   }

@@ -2,7 +2,8 @@
 // below a prefix. An object is there as a whole or not at all; links are objects under `.links`, blobs under `.blobs`.
 import { createHash } from 'node:crypto';
 import { failure, messageOf } from '../errors.ts';
-import { type S3Client, type S3Content, S3Error } from '../s3-client.ts';
+import { HttpRefusal } from '../http-refusal.ts';
+import type { S3Client, S3Content } from '../s3-client.ts';
 import type { Artifact, ArtifactOwner, ArtifactStore, SweepOptions, SweepResult, SweptFamily } from './artifact.ts';
 import { type DigestAlgorithm, formatDigest, parseDigest } from './digest.ts';
 import { packArchive } from './pack-archive.ts';
@@ -205,7 +206,7 @@ async function digestOfObject(client: S3Client, key: string, etag: string, like:
     for await (const chunk of content.body) hash.update(chunk);
     return formatDigest(algorithm, hash);
   } catch (error) {
-    if (error instanceof S3Error && error.status === 412) return 'changed';
+    if (error instanceof HttpRefusal && error.status === 412) return 'changed';
     throw error;
   }
 }
@@ -224,8 +225,8 @@ function storageFailure(
   error: unknown,
   reason: 'StorageOperationFailed' | 'ArchiveOperationFailed',
 ): Error {
-  const isTransient = !(error instanceof S3Error) || error.status >= 500 || error.status === 429;
-  const code = error instanceof S3Error ? ` (${error.code ?? `HTTP ${error.status}`})` : '';
+  const isTransient = !(error instanceof HttpRefusal) || error.status >= 500 || error.status === 429;
+  const code = error instanceof HttpRefusal ? ` (${error.code ?? `HTTP ${error.status}`})` : '';
   return failure(reason, `${what}${code}: ${messageOf(error)}`, { cause: error, isTransient });
 }
 

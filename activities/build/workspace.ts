@@ -1,13 +1,13 @@
 // A private directory for one run of kustomize: hard links to the files of the closure, the merged kustomization, and
 // plain copies of files that were decrypted. The unpacked artifact itself is shared by all who build from it and is never
 // written.
-import { copyFile, link, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { UnpackedArtifact } from '../artifact/artifact.ts';
+import { linkOrCopy, makePrivateDirectory } from '../private-directory.ts';
 import { fileTreeOf } from './file-tree.ts';
 import type { BuildInput } from './generate-kustomization.ts';
 import { kustomizationFileNames } from './kustomization-file.ts';
-import { makePrivateDirectory } from './private-directory.ts';
 
 export interface Workspace {
   /** The root; stands for the artifact's root. */
@@ -59,15 +59,5 @@ export async function createWorkspace(
   } catch (error) {
     await remove();
     throw error;
-  }
-}
-
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    // Another file system, one without hard links, or a file that has too many.
-    if (!['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    await copyFile(from, to);
   }
 }

@@ -1,8 +1,8 @@
 // The private directory of one helm process: its kubeconfig, values, chart and plugin. Only this user may read it, and
 // what a worker that was killed has left is removed when the next one starts.
-import { copyFile, link, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { linkOrCopy, makePrivateDirectory } from '../private-directory.ts';
 import { processFiles } from './command.ts';
 import { postRenderPlugin, postRenderScript } from './run-helm-scripts.ts';
 import type { Values } from './values-map.ts';
@@ -23,15 +23,13 @@ export interface ProcessDirectory {
   remove(): Promise<void>;
 }
 
-const prefix = 'helm';
-/** Longer than any action lasts: what another machine made and is older than this is nobody's any more. */
-const abandonedAfterMs = 6 * 60 * 60_000;
+/** Longer than any action lasts: a directory that is older is nobody's any more. */
+export const longestProcessMs = 6 * 60 * 60_000;
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Makes the directory below `root`, with mode 0700. */
 export async function createProcessDirectory(root: string, input: ProcessDirectoryInput): Promise<ProcessDirectory> {
-  await mkdir(root, { recursive: true, mode: 0o700 });
-  const path = await mkdtemp(join(root, `${prefix}.${hostname()}.${process.pid}.`));
+  const path = await makePrivateDirectory(root, 'helm');
   const remove = (): Promise<void> => rm(path, { recursive: true, force: true, maxRetries: 3 });
   try {
     const plugin = join(path, 'plugins', processFiles.postRenderer);
@@ -45,20 +43,6 @@ export async function createProcessDirectory(root: string, input: ProcessDirecto
   } catch (error) {
     await remove();
     throw error;
-  }
-}
-
-/** Removes what processes of workers that are gone have left below `root`, for a worker that starts. */
-export async function removeAbandonedDirectories(root: string, nowMs = Date.now()): Promise<void> {
-  for (const name of await readdir(root).catch(() => [])) {
-    const [, host, pid] = /^helm\.(.+)\.(\d+)\.[^.]+$/.exec(name) ?? [];
-    if (host === undefined) continue;
-    const info = await stat(join(root, name)).catch(() => undefined);
-    if (!info) continue;
-    const isOld = nowMs - info.mtimeMs > abandonedAfterMs;
-    // In a container every start may have the same pid: what has ours was made by the one before.
-    const isGone = host === hostname() && (Number(pid) === process.pid || !isAlive(Number(pid)));
-    if (isOld || isGone) await rm(join(root, name), { recursive: true, force: true });
   }
 }
 
@@ -108,23 +92,4 @@ function environmentOf(path: string, namespace: string): Record<string, string> 
 
 async function writePrivate(path: string, content: string): Promise<void> {
   await writeFile(path, content, { mode: 0o600, flag: 'wx' });
-}
-
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    // Another file system, one without hard links, or a file that has too many.
-    if (!['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    await copyFile(from, to);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }

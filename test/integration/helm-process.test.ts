@@ -21,7 +21,7 @@ import { type ReleaseNames, releaseNamesOf } from '../../activities/helm/names.t
 import { createPostRender } from '../../activities/helm/post-render.ts';
 import { createReleaseStorage, type ReleaseStorage } from '../../activities/helm/release-storage.ts';
 import { createHelm, type Helm, type HelmResult, type HelmRun } from '../../activities/helm/run-helm.ts';
-import { removeAbandonedDirectories } from '../../activities/helm/run-helm-directory.ts';
+import { removeAbandoned } from '../../activities/private-directory.ts';
 import { matchesSnapshot, snapshotOf, testHooksOf } from '../../activities/helm/snapshot.ts';
 import type { HelmRelease, HelmReleaseSpec } from '../../k8s/api/helm-release.ts';
 import type { KubeClient } from '../../k8s/client.ts';
@@ -294,7 +294,7 @@ test('no process of helm outlives a worker that is killed, and the next one remo
   }
   await eventually('the end of helm', async () => processesOf(binary, names.namespace).length === 0);
   expect(readdirSync(processes)).toHaveLength(1);
-  await removeAbandonedDirectories(processes);
+  await removeAbandoned(processes);
   expect(readdirSync(processes)).toEqual([]);
   await sleep(0);
 });

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure } from '../../errors.ts';
-import { makePrivateDirectory } from '../private-directory.ts';
+import { makePrivateDirectory } from '../../private-directory.ts';
 import type { DecryptionKeys } from './keys.ts';
 import { runSops } from './run-sops.ts';
 import { sopsEnvironment } from './sops-environment.ts';

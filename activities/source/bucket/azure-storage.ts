@@ -3,7 +3,8 @@ import { createHmac } from 'node:crypto';
 import type { Dispatcher } from 'undici';
 import { encodeKey } from '../../s3-client.ts';
 import { childOf, childrenOf, parseXml, textOf, type XmlElement } from '../../xml.ts';
-import { HttpRefusal, openRequest, requestText } from '../http/bounded-request.ts';
+import { HttpRefusal } from '../../http-refusal.ts';
+import { openRequest, requestText } from '../http/bounded-request.ts';
 import { type BucketStorage, ObjectChanged, type StoredObject } from './bucket-storage.ts';
 
 /** How requests prove who asks. */

@@ -1,7 +1,7 @@
 // What went wrong with a bucket, in words that say what to do (contract 1.0, source reason catalogue).
 import { failure, messageOf, type Reason } from '../../errors.ts';
 import { describeRemoteError } from '../git/remote-error.ts';
-import { HttpRefusal } from '../http/bounded-request.ts';
+import { HttpRefusal } from '../../http-refusal.ts';
 import { type BucketStorage, ObjectChanged } from './bucket-storage.ts';
 
 /** The storage's words for credentials that it does not take. */

@@ -1,6 +1,7 @@
 // A Bucket on Google Cloud Storage, by its JSON API.
 import type { Dispatcher } from 'undici';
-import { HttpRefusal, openRequest, requestJson } from '../http/bounded-request.ts';
+import { HttpRefusal } from '../../http-refusal.ts';
+import { openRequest, requestJson } from '../http/bounded-request.ts';
 import { type BucketStorage, ObjectChanged, type StoredObject } from './bucket-storage.ts';
 
 export interface GcsConnection {

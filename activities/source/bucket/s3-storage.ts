@@ -1,6 +1,6 @@
 // A Bucket on anything that speaks S3.
-import { createS3Client, type S3Connection, S3Error } from '../../s3-client.ts';
-import { HttpRefusal } from '../http/bounded-request.ts';
+import { HttpRefusal } from '../../http-refusal.ts';
+import { createS3Client, type S3Connection } from '../../s3-client.ts';
 import { type BucketStorage, ObjectChanged } from './bucket-storage.ts';
 
 export function createS3Storage(connection: S3Connection, prefix: string): BucketStorage {
@@ -11,21 +11,16 @@ export function createS3Storage(connection: S3Connection, prefix: string): Bucke
     try {
       return await client.read(key, signal, etag === undefined ? {} : { ifMatch: etag });
     } catch (error) {
-      if (error instanceof S3Error && error.status === 412) throw new ObjectChanged(`"${key}" was changed meanwhile`);
-      throw asRefusal(error);
+      if (error instanceof HttpRefusal && error.status === 412)
+        throw new ObjectChanged(`"${key}" was changed meanwhile`);
+      throw error;
     }
   }
 
   return {
     name: `bucket "${connection.bucket}" at "${new URL(connection.endpoint).host}"`,
 
-    async *list(signal) {
-      try {
-        yield* client.list(prefix, signal);
-      } catch (error) {
-        throw asRefusal(error);
-      }
-    },
+    list: (signal) => client.list(prefix, signal),
 
     async read(key, object, signal) {
       const content = await read(key, object.etag, signal);
@@ -44,8 +39,4 @@ export function createS3Storage(connection: S3Connection, prefix: string): Bucke
 
 async function drop(body: AsyncIterable<Uint8Array>): Promise<void> {
   await body[Symbol.asyncIterator]().return?.();
-}
-
-function asRefusal(error: unknown): unknown {
-  return error instanceof S3Error ? new HttpRefusal(error.status, error.code, error.message) : error;
 }

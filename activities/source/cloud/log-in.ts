@@ -1,7 +1,7 @@
 // A login that is kept, and what is said when it fails.
 import { failure, messageOf } from '../../errors.ts';
 import { describeRemoteError } from '../git/remote-error.ts';
-import { HttpRefusal } from '../http/bounded-request.ts';
+import { HttpRefusal } from '../../http-refusal.ts';
 import { type Expiring, kept } from './kept-credentials.ts';
 
 /**

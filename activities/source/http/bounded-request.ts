@@ -1,19 +1,7 @@
 // One HTTP request to a storage, a token service or another API: bounded, never redirected, refused in one way.
 import { type Dispatcher, request } from 'undici';
+import { HttpRefusal } from '../../http-refusal.ts';
 import { parseS3Refusal } from '../../s3-listing.ts';
-
-/** The server refused a request: its HTTP status, its own word for why, and what it says. */
-export class HttpRefusal extends Error {
-  override readonly name = 'HttpRefusal';
-  readonly status: number;
-  readonly code: string | undefined;
-
-  constructor(status: number, code: string | undefined, message: string | undefined) {
-    super(message ? message.slice(0, 300) : `the server answered with HTTP ${status}`);
-    this.status = status;
-    this.code = code;
-  }
-}
 
 export interface HttpCall {
   method?: 'GET' | 'POST' | 'PUT';
