@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { ensureBinaries } from './platform/index.ts';
 
 const kubernetes = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kwok'] as const;
-await ensureBinaries([...kubernetes, 'kustomize', 'sops', 'helm', 'kubectl', 'temporal', 'flux'], {
+const tools = ['kustomize', 'sops', 'helm', 'kubectl', 'temporal', 'flux'] as const;
+// A build beside the tests would take the processor that they are timed by.
+const servers = ['registry', 'versitygw', 'kustomize-controller', 'source-controller'] as const;
+await ensureBinaries([...kubernetes, ...tools, ...servers], {
   report: (line) => console.error(line),
 });
 
