@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 const real = {
   pool: 'forks' as const,
   globalSetup: ['test/global-setup.ts'],
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   hookTimeout: 180_000,
   maxWorkers: 2,
 };
@@ -21,7 +21,7 @@ const options = [
   'test/e2e/{apply-options,cloud-identity,tenancy,s3-artifacts,flux-controllers,helm-release-gates}.test.ts',
 ];
 
-const own = { ...real, retry, globalSetup: [], testTimeout: 120_000 };
+const own = { ...real, retry, globalSetup: [] };
 
 export default defineConfig({
   test: {

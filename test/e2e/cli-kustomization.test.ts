@@ -75,7 +75,7 @@ describe('continuo create', () => {
       kind: 'Kustomization',
       metadata: { name: 'root', namespace },
       spec: {
-        interval: '10m',
+        interval: '10m0s',
         timeout: '2m0s',
         sourceRef: { kind: 'GitRepository', name: 'source' },
         path: './root',

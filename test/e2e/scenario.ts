@@ -91,7 +91,7 @@ export async function createScenario(
     find,
     configMap: (name) => find('v1', 'ConfigMap', name),
     patch: (object, body, fieldManager) => client.patch(refOf(object), body, { type: 'merge', fieldManager }),
-    async applied(revision, name = appName, timeoutMs = 20_000) {
+    async applied(revision, name = appName, timeoutMs = 45_000) {
       let seen: KubeObject | undefined;
       return await eventually(
         `Kustomization ${namespace}/${name} to be Ready at ${revision}`,
@@ -106,7 +106,7 @@ export async function createScenario(
         timeoutMs,
       );
     },
-    async refused(reason, look = kustomizationNamed, timeoutMs = 20_000) {
+    async refused(reason, look = kustomizationNamed, timeoutMs = 45_000) {
       return await eventually(
         `Ready=False with reason ${reason} in ${namespace}`,
         async () => {

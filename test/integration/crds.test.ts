@@ -81,8 +81,8 @@ describe('what is accepted', () => {
     expect(stored.status).toEqual(kinds[kind].statusDefault);
   });
 
-  test('an object without spec is accepted, as Flux accepts it', async () => {
-    const stored = await tryOut({ apiVersion: 'kustomize.toolkit.fluxcd.io/v1', kind: 'Kustomization' });
+  test('an object that is its status needs no spec', async () => {
+    const stored = await tryOut({ apiVersion: 'source.toolkit.fluxcd.io/v1', kind: 'ExternalArtifact' });
 
     expect(stored.spec).toBeUndefined();
   });
