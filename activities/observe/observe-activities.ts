@@ -14,7 +14,7 @@ import type { UnpackedArtifact, UnpackedArtifacts } from '../artifact/artifact.t
 import type { SourceObject } from '../source/source-driver.ts';
 import type { BuiltRef, KustomizationObservation, SourceObservation } from './observation.ts';
 import { heldManifests } from './held-manifests.ts';
-import { sourceOf } from './source-of.ts';
+import { awaitFresh, sourceOf } from './source-of.ts';
 import {
   type FindReadyInput,
   type ReadyDependants,
@@ -50,6 +50,15 @@ export type ObserveActivities = ReturnType<typeof createObserveActivities>;
 export function createObserveActivities(deps: ObserveDependencies) {
   const look = createLook(deps);
 
+  /** A chart that was made together with its source waits for that without a word. */
+  const awaitSource = async ({ metadata, spec }: SourceObject): Promise<Pick<Observation, 'awaitMs'>> => {
+    const { kind, name = '' } = (spec as { sourceRef?: { kind: string; name: string } }).sourceRef ?? {};
+    const ref = { namespace: metadata.namespace ?? '', name };
+    const source = isWatchedKind(kind) ? ((await deps.objects.get(kind, ref)) as SourceObject | undefined) : undefined;
+    const isAwaited = source && !isStatic(source) && !source.status?.artifact && !metadata.deletionTimestamp;
+    return (isAwaited ? awaitFresh(source) : undefined) ?? {};
+  };
+
   return {
     /** Which of those that wait for an object may go on now. Asked by the object's own workflow after a reconcile. */
     async findReadyDependants(input: FindReadyInput): Promise<ReadyDependants> {
@@ -71,6 +80,7 @@ export function createObserveActivities(deps: ObserveDependencies) {
         url: originOf(object),
         isSettled: false,
         requestSpacingMs,
+        ...(await awaitSource(object)),
         ...(sourceRef && sourceRef.kind !== 'HelmRepository' ? { isNear: true } : {}),
       };
     },
