@@ -1,7 +1,11 @@
 // The charts of the phases about Helm releases, as files of a repository. Values decide what of them fails or hangs.
+import { appName, appObjects } from './load.ts';
 
-/** `app`: a hook before, a ConfigMap, a Deployment, a test. `post` has a hook after as well, for which helm itself waits. */
-export type ChartName = 'app' | 'post';
+/**
+ * `plain`: the four objects of the published Flux benchmark. `app`: a hook before, a ConfigMap, a Deployment, a test. `post`
+ * has a hook after as well, for which helm itself waits.
+ */
+export type ChartName = 'plain' | 'app' | 'post';
 
 /** What a release of these charts may be told. */
 export interface ChartValues {
@@ -79,6 +83,11 @@ spec:
   containers: [{ name: main, image: example/test, command: ${commandOf('test')} }]
 `;
 
+const version = '{{ .Values.v }}';
+const plain = appObjects(0, version)
+  .map((object) => JSON.stringify(object).replaceAll(appName(0), '{{ .Release.Name }}'))
+  .join('\n---\n');
+
 const shared = {
   'templates/config.yaml': config,
   'templates/deployment.yaml': deployment,
@@ -86,6 +95,7 @@ const shared = {
   'templates/test.yaml': test,
 };
 const charts: Readonly<Record<ChartName, Record<string, string>>> = {
+  plain: { 'templates/all.yaml': plain },
   app: shared,
   post: { ...shared, 'templates/after.yaml': job('after', 'post-install,post-upgrade,post-rollback') },
 };

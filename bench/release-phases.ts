@@ -1,13 +1,14 @@
 // The phases about Helm releases, each with figures of its own:
-// `hr-crash` kills the worker N times, and Temporal and the API server once each; `hr-supersede` ends each kind of wait;
-// `hr-waiting` lets N releases wait for a minute.
+// `hr` installs, upgrades and asks N releases; `hr-crash` kills the worker N times, and Temporal and the API server once
+// each; `hr-supersede` ends each kind of wait; `hr-waiting` lets N releases wait for a minute.
 import type { Meter } from './measure.ts';
 import { crashReleases, type Victim } from './release-crash.ts';
+import { measureSpeed } from './release-speed.ts';
 import { measureSupersede } from './release-supersede.ts';
 import { measureWaiting } from './release-waiting.ts';
 import type { ReleaseBench } from './releases.ts';
 
-export const releasePhases = ['hr-crash', 'hr-supersede', 'hr-waiting'] as const;
+export const releasePhases = ['hr', 'hr-crash', 'hr-supersede', 'hr-waiting'] as const;
 
 const lanes = 4;
 const rounds = 3;
@@ -19,6 +20,7 @@ export async function runReleasePhases(
   { phases, n, seed }: { phases: ReadonlySet<string>; n: number; seed: number },
 ): Promise<void> {
   const print = (figures: object): void => console.log(JSON.stringify(figures));
+  if (phases.has('hr')) await measureSpeed(bench, meter, n, print);
   if (phases.has('hr-supersede')) await measureSupersede(bench, rounds, print);
   if (phases.has('hr-waiting')) print({ phase: 'waiting', ...(await measureWaiting(bench, meter, n)) });
   if (phases.has('hr-crash')) {
