@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, 'node_modules');
 
-/** What each script runs; `vitest`, `biome` and other tools are found in node_modules/.bin by name. */
+/** What each script runs; `vitest`, `biome` and other tools are found in node_modules/.bin by name, `node` is Node 24. */
 const scripts = {
   start: ['cli/main.ts', 'up'],
   test: ['tools/test.ts'],
@@ -38,9 +38,8 @@ if (!name) {
   process.exit(2);
 }
 const node = join(modules, '.bin', 'node');
-const argv = scripts[name]
-  ? [join(root, scripts[name][0]), ...scripts[name].slice(1), ...rest]
-  : [join(modules, '.bin', name), ...rest];
+const script = scripts[name] ?? (name === 'node' ? [] : [join('node_modules', '.bin', name)]);
+const argv = [...script.slice(0, 1).map((path) => join(root, path)), ...script.slice(1), ...rest];
 // Compiled once, also by whatever these processes start.
 process.env.NODE_COMPILE_CACHE ??= join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'continuo', 'node');
 const child = spawn(node, ['--disable-warning=ExperimentalWarning', ...argv], {
