@@ -7,10 +7,13 @@ import { join } from 'node:path';
 /** Longer than any build lasts. */
 const longestUseMs = 15 * 60_000;
 
-/** Makes a directory for one purpose (a lower-case word) below `root`, with mode 0700. The caller removes it. */
-export async function makePrivateDirectory(root: string, purpose: string): Promise<string> {
+/**
+ * Makes a directory for one purpose (a lower-case word) below `root`, with mode 0700. The caller removes it; once `owner`,
+ * a process, is gone it counts as abandoned.
+ */
+export async function makePrivateDirectory(root: string, purpose: string, owner = process.pid): Promise<string> {
   await mkdir(root, { recursive: true, mode: 0o700 });
-  return await mkdtemp(join(root, `${purpose}.${hostname()}.${process.pid}.`)); // mkdtemp makes it 0700
+  return await mkdtemp(join(root, `${purpose}.${hostname()}.${owner}.`)); // mkdtemp makes it 0700
 }
 
 /**

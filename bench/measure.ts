@@ -6,16 +6,47 @@ import type { KubeClient } from '../k8s/client.ts';
 const ticksPerSecond = 100;
 const pageBytes = 4096;
 
-/** CPU seconds of a process and of its children that have ended. */
+/** CPU seconds of a process, and of all that it has started. */
 export function cpuSeconds(pid: number): number {
-  const fields = statOf(pid);
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+  const own = (one: number): number =>
+    statOf(one)
+      .slice(11, 15)
+      .reduce((sum, ticks) => sum + Number(ticks), 0);
+  return sumOver(processTree(pid), own) / ticksPerSecond;
 }
 
-/** Resident memory of a process in megabytes. */
+/** Resident memory of a process, and of what it has started, in megabytes. */
 export function residentMegabytes(pid: number): number {
-  const [, resident = '0'] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ');
-  return Math.round((Number(resident) * pageBytes) / 1e6);
+  const own = (one: number): number => Number(readFileSync(`/proc/${one}/statm`, 'utf8').split(' ')[1] ?? 0);
+  return Math.round((sumOver(processTree(pid), own) * pageBytes) / 1e6);
+}
+
+function processTree(pid: number): number[] {
+  let children = '';
+  try {
+    children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  } catch {
+    // it has just ended
+  }
+  return [
+    pid,
+    ...children
+      .split(' ')
+      .filter(Boolean)
+      .flatMap((child) => processTree(Number(child))),
+  ];
+}
+
+/** A process that ends meanwhile counts with its parent from then on. */
+function sumOver(pids: number[], valueOf: (pid: number) => number): number {
+  return pids.reduce((sum, pid, index) => {
+    try {
+      return sum + valueOf(pid);
+    } catch (error) {
+      if (index === 0) throw error;
+      return sum;
+    }
+  }, 0);
 }
 
 function statOf(pid: number): string[] {

@@ -24,11 +24,11 @@ import { createApiGateway, helmManager } from '../activities/helm/api-gateway.ts
 import { createChartFiles } from '../activities/helm/chart-file.ts';
 import { helmChartOf } from '../activities/helm/chart-template.ts';
 import { withGatedDefaults } from '../activities/helm/gated-defaults.ts';
+import { createHelmStarter } from '../activities/helm/helm-starter.ts';
 import { createReleaseActivities } from '../activities/helm/release-activities.ts';
 import type { DriftRequest } from '../activities/helm/release-context.ts';
 import type { PrepareReleaseInput } from '../activities/helm/release-types.ts';
 import { createReleaseMemory } from '../activities/helm/release-memory.ts';
-import { createHelm } from '../activities/helm/run-helm.ts';
 import { longestProcessMs } from '../activities/helm/run-helm-directory.ts';
 import { removeAbandoned } from '../activities/private-directory.ts';
 import { createObjectActivities, type ObjectWriter } from '../activities/status/status-activities.ts';
@@ -59,6 +59,11 @@ export function composeHelm(parts: HelmParts) {
   const temporaryDirectory = join(config.CONTINUO_DATA_DIR, 'helm');
   void removeAbandoned(temporaryDirectory, longestProcessMs);
   const gateway = createApiGateway();
+  const helm = createHelmStarter({
+    binary: config.CONTINUO_HELM,
+    temporaryDirectory,
+    concurrency: config.CONTINUO_CONCURRENT_HELM ?? availableParallelism() + 1,
+  });
   const releases = createReleaseMemory();
   const { reportProgress } = createObjectActivities(writer);
   const gates = {
@@ -85,11 +90,7 @@ export function composeHelm(parts: HelmParts) {
       download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore }, signal),
       isDigestTracked: !config.CONTINUO_DISABLE_CHART_DIGEST_TRACKING,
     }),
-    helm: createHelm({
-      binary: config.CONTINUO_HELM,
-      temporaryDirectory,
-      concurrency: config.CONTINUO_CONCURRENT_HELM ?? availableParallelism() + 1,
-    }),
+    helm,
     gateway,
     isDnsAllowed: config.CONTINUO_ALLOW_DNS_LOOKUPS,
     kustomize: (directory, signal) =>
@@ -128,7 +129,10 @@ export function composeHelm(parts: HelmParts) {
     isSettled: settled.isSettled,
     helmRelease,
     isChartAsWanted: (object: HelmRelease) => isChartAsWanted(object, objects),
-    close: () => gateway.close(),
+    async close() {
+      helm.close();
+      await gateway.close();
+    },
   };
 }
 

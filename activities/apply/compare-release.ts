@@ -51,7 +51,8 @@ export async function compareRelease(request: CompareReleaseRequest): Promise<Co
     try {
       return await client.apply(object, { fieldManager, force: true, dryRun: true, signal });
     } catch (error) {
-      if (isNew && error instanceof KubeApiError && error.status === 404) return undefined;
+      const isMissing = error instanceof KubeApiError && error.status === 404 && error.reason !== 'NoKindMatch';
+      if (isNew && isMissing) return undefined;
       throw error;
     }
   };

@@ -28,8 +28,12 @@ export const longestProcessMs = 6 * 60 * 60_000;
 const searchPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Makes the directory below `root`, with mode 0700. */
-export async function createProcessDirectory(root: string, input: ProcessDirectoryInput): Promise<ProcessDirectory> {
-  const path = await makePrivateDirectory(root, 'helm');
+export async function createProcessDirectory(
+  root: string,
+  input: ProcessDirectoryInput,
+  owner?: number,
+): Promise<ProcessDirectory> {
+  const path = await makePrivateDirectory(root, 'helm', owner);
   const remove = (): Promise<void> => rm(path, { recursive: true, force: true, maxRetries: 3 });
   try {
     const plugin = join(path, 'plugins', processFiles.postRenderer);

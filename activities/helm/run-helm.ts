@@ -14,6 +14,8 @@ export interface HelmOptions {
   temporaryDirectory: string;
   /** Processes that work at the same time; one that has turned to waiting counts no longer. @default 4 */
   concurrency?: number;
+  /** The process with whose end the private directories are abandoned. @default this one */
+  owner?: number;
 }
 
 export interface HelmRun extends ProcessDirectoryInput {
@@ -74,7 +76,7 @@ export function createHelm(options: HelmOptions): Helm {
       const startedMs = performance.now();
       let directory: ProcessDirectory | undefined;
       try {
-        directory = await createProcessDirectory(options.temporaryDirectory, run);
+        directory = await createProcessDirectory(options.temporaryDirectory, run, options.owner);
         const log = createHelmLog(directory.path, run.hidden);
         const supervised = supervise(options.binary, run, directory.path, directory.environment, log);
         const { error, output } = await supervised;

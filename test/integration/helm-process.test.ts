@@ -20,7 +20,8 @@ import {
 import { type ReleaseNames, releaseNamesOf } from '../../activities/helm/names.ts';
 import { createPostRender } from '../../activities/helm/post-render.ts';
 import { createReleaseStorage, type ReleaseStorage } from '../../activities/helm/release-storage.ts';
-import { createHelm, type Helm, type HelmResult, type HelmRun } from '../../activities/helm/run-helm.ts';
+import { createHelmStarter, type HelmStarter } from '../../activities/helm/helm-starter.ts';
+import type { HelmResult, HelmRun } from '../../activities/helm/run-helm.ts';
 import { removeAbandoned } from '../../activities/private-directory.ts';
 import { matchesSnapshot, snapshotOf, testHooksOf } from '../../activities/helm/snapshot.ts';
 import type { HelmRelease, HelmReleaseSpec } from '../../k8s/api/helm-release.ts';
@@ -33,7 +34,7 @@ import { createNamespace, eventually } from '../servers/kube-fixture.ts';
 
 let client: KubeClient;
 let gateway: ApiGateway;
-let helm: Helm;
+let helm: HelmStarter;
 let binary: string;
 let root: string;
 let chart: string;
@@ -47,7 +48,7 @@ beforeAll(async () => {
   gateway = createApiGateway();
   root = mkdtempSync(join(tmpdir(), 'continuo-helm-'));
   binary = (await ensureBinaries(['helm'])).helm;
-  helm = createHelm({ binary, temporaryDirectory: join(root, 'processes') });
+  helm = createHelmStarter({ binary, temporaryDirectory: join(root, 'processes') });
   chart = await writeChart(join(root, 'web.tgz'), webChart);
   waiting = await writeChart(join(root, 'waiting.tgz'), waitingChart);
 });
@@ -278,8 +279,8 @@ test('no process of helm outlives a worker that is killed, and the next one remo
   };
   writeFileSync(
     script,
-    `import { createHelm } from '${here}run-helm.ts';
-    const helm = createHelm(${JSON.stringify({ binary, temporaryDirectory: processes })});
+    `import { createHelmStarter } from '${here}helm-starter.ts';
+    const helm = createHelmStarter(${JSON.stringify({ binary, temporaryDirectory: processes })});
     await helm.run({ ...${JSON.stringify(options)}, signal: new AbortController().signal });`,
   );
   const worker = spawn(process.execPath, [script], { stdio: 'ignore' });
@@ -297,6 +298,25 @@ test('no process of helm outlives a worker that is killed, and the next one remo
   await removeAbandoned(processes);
   expect(readdirSync(processes)).toEqual([]);
   await sleep(0);
+});
+
+test('a run whose starting process is killed may be tried again, and leaves no helm behind', async () => {
+  const ended = run(installArgs(input()), { chart: waiting });
+  ended.catch(() => {});
+  await eventually('a pending release', async () => (await storage.last('web'))?.status === 'pending-install');
+  const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').split(' ');
+  const isStarter = (pid: string): boolean =>
+    pid !== '' && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('helm-starter-process');
+  process.kill(Number(children.find(isStarter)), 'SIGKILL');
+  await expect(ended).rejects.toMatchObject({
+    type: 'ReconcileError',
+    nonRetryable: false,
+    message: 'the process that starts helm ended (SIGKILL)',
+  });
+  await eventually('the end of helm', async () => processesOf(binary, names.namespace).length === 0);
+  await removeAbandoned(join(root, 'processes'));
+  const { output } = await run(dryRunArgs({ ...input(), isInstalled: false }), { isOutputWanted: true });
+  expect(output).toContain('manifest');
 });
 
 test('a dry run prints what would be applied, and changes nothing', async () => {
