@@ -197,4 +197,14 @@ describe('waitForHealth', () => {
 
     await expect(waiting).rejects.toThrow(/Job\/apps\/a the API server does not know its kind/);
   });
+
+  test('sees the objects of a kind that is served only after a while', async () => {
+    const seen = createSeenCache();
+    seen.see('ADDED', job('a', '11', 'Complete'));
+    let asked = 0;
+    const cacheFor = async () => (++asked < 3 ? undefined : seen.cache);
+
+    expect(await wait(seen, { cacheFor })).toMatchObject({ checkedCount: 1 });
+    expect(asked).toBe(3);
+  });
 });

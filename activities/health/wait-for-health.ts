@@ -1,4 +1,5 @@
 // Waits until objects are healthy, driven by the events of shared watch caches: nothing is polled, one timer runs.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from '../../k8s/duration.ts';
 import { type KubeObject, type ObjectRef, subjectOf } from '../../k8s/object.ts';
 import { compareResourceVersions } from '../../k8s/resource-version.ts';
@@ -52,6 +53,9 @@ interface Watched extends HealthTarget {
 
 const maxWaitingShown = 5;
 const maxListed = 100;
+/** No watch tells of a kind that is not served yet: it is asked for again, at first so soon and then twice as late each time. */
+const firstAskAgainMs = 250;
+const lastAskAgainMs = 5_000;
 
 /**
  * Resolves as soon as every target is Current. Fails with HealthCheckFailed on the time-out, and at once when an object
@@ -149,22 +153,28 @@ export async function waitForHealth(options: WaitForHealthOptions): Promise<Heal
     }
   }
 
-  async function start(): Promise<void> {
-    const caches = await Promise.all(watched.map(({ ref }) => options.cacheFor(ref)));
-    for (const [index, target] of watched.entries()) {
+  /** Opens the caches of targets, and those of kinds that are not served yet as soon as they are. */
+  async function start(of: readonly Watched[], askAgainMs = firstAskAgainMs): Promise<void> {
+    const caches = await Promise.all(of.map(({ ref }) => options.cacheFor(ref)));
+    for (const [index, target] of of.entries()) {
       target.cache = caches[index];
-      if (!target.cache) target.health = { status: 'NotFound', message: 'the API server does not know its kind' };
+      if (!target.cache) target.health = unknownKind;
     }
     if (stopping.signal.aborted) return;
-    const groups = Map.groupBy(watched, ({ cache }) => cache);
-    await Promise.all([...groups].map(([cache, of]) => (cache ? watch(cache, of) : Promise.resolve())));
+    const groups = Map.groupBy(of, ({ cache }) => cache);
+    await Promise.all([...groups].map(([cache, some]) => (cache ? watch(cache, some) : startLater(some, askAgainMs))));
+  }
+
+  async function startLater(of: readonly Watched[], askAgainMs: number): Promise<void> {
+    const isOver = await sleep(askAgainMs, false, { signal: stopping.signal }).catch(() => true);
+    if (!isOver) await start(of, Math.min(2 * askAgainMs, lastAskAgainMs));
   }
 
   const onAbort = (): void => done.reject(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
   startTimer();
   settle();
-  start().catch((error: unknown) => done.reject(error));
+  start(watched).catch((error: unknown) => done.reject(error));
   try {
     return await done.promise;
   } finally {
@@ -175,6 +185,8 @@ export async function waitForHealth(options: WaitForHealthOptions): Promise<Heal
   }
 }
 
+const unknownKind: Health = { status: 'NotFound', message: 'the API server does not know its kind' };
+
 /** The health of a target as its cache has it now; a cache that is older than our own write does not count. */
 export function healthOfTarget(
   target: HealthTarget & { cache: WatchCache | undefined; wasThere: boolean },
@@ -182,7 +194,7 @@ export function healthOfTarget(
   nowMs: number,
 ): Health {
   const { cache, ref, minResourceVersion } = target;
-  if (!cache) return { status: 'NotFound', message: 'the API server does not know its kind' };
+  if (!cache) return unknownKind;
   if (!cache.isSynced) return { status: 'Unknown', message: 'its kind is not listed yet' };
   const object = cache.get(ref.namespace, ref.name);
   if (object) target.wasThere = true;
