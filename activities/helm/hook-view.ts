@@ -4,7 +4,7 @@
 import type { ReleaseAction } from '../../workflows/decisions/release-state.ts';
 import { placeOfField } from './json-field.ts';
 import { changeHookAnnotation, hookAnnotationOf } from './post-render-manifest.ts';
-import { packRelease, type ReleaseHook, unpackRelease } from './release-storage-codec.ts';
+import { packRelease, type ReleaseHook, type StoredRelease, unpackRelease } from './release-storage-codec.ts';
 
 /** What the hooks are run for that follow an action and its rollout. */
 export type PostEvent = 'post-install' | 'post-upgrade' | 'post-rollback';
@@ -33,12 +33,14 @@ export function postEventOf(action: ReleaseAction): PostEvent | undefined {
 }
 
 /** The hooks of a release that an event runs. */
-export function hooksOf({ hooks = [] }: { hooks?: ReleaseHook[] }, event: string): ReleaseHook[] {
+export function hooksOf({ hooks }: Pick<StoredRelease, 'hooks'>, event: string): ReleaseHook[] {
   return (hooks ?? []).filter(({ events }) => events?.includes(event));
 }
 
 /** No event of helm's: it runs nothing for it, and keeps it. */
-const hidden = (event: string): string => `continuo.dev/${event}`;
+function hidden(event: string): string {
+  return `continuo.dev/${event}`;
+}
 
 /** For a rollback, whose hooks are stored: it runs all but those that follow it. */
 export function rollbackView(): HookView {
