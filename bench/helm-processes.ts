@@ -7,6 +7,8 @@ export interface HelmProcess {
   pid: number;
   /** `install`, `upgrade`, …; undefined for a shell around it. */
   action?: string;
+  /** Its command line. */
+  args: readonly string[];
 }
 
 /** All processes that work below the data directory of a worker. */
@@ -16,8 +18,9 @@ export function helmProcesses(workerDataDir: string): HelmProcess[] {
   return pids.flatMap((name) => {
     try {
       if (!readlinkSync(`/proc/${name}/cwd`).startsWith(place)) return [];
-      const [binary = '', action] = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
-      return [{ pid: Number(name), action: /(^|\/)helm[^/]*$/.test(binary) ? action : undefined }];
+      const args = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0');
+      const [binary = '', action] = args;
+      return [{ pid: Number(name), action: /(^|\/)helm[^/]*$/.test(binary) ? action : undefined, args }];
     } catch {
       return []; // it has ended, or is another user's
     }

@@ -3,7 +3,7 @@ import { appName, appObjects } from './load.ts';
 
 /**
  * `plain`: the four objects of the published Flux benchmark. `app`: a hook before, a ConfigMap, a Deployment, a test. `post`
- * has a hook after as well, for which helm itself waits.
+ * has a hook after as well, which runs when all is ready.
  */
 export type ChartName = 'plain' | 'app' | 'post';
 

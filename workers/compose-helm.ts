@@ -7,7 +7,7 @@ import type { KubeClient } from '../k8s/client.ts';
 import type { FluxObjects } from '../k8s/flux-objects.ts';
 import type { NamespacedName } from '../k8s/object.ts';
 import type { WatchedReferences } from '../k8s/referenced-objects.ts';
-import { writeInventory } from '../activities/apply/inventory-blob.ts';
+import { readInventory, writeInventory } from '../activities/apply/inventory-blob.ts';
 import {
   correctReleaseDrift,
   detectReleaseDrift,
@@ -107,6 +107,7 @@ export function composeHelm(parts: HelmParts) {
     temporaryDirectory,
     writeInventory: ({ namespace, name }, entries) =>
       writeInventory(store, { kind: 'HelmRelease', namespace, name }, entries),
+    readInventory: (key) => readInventory(store, key),
     drift: {
       detect: async (request) => (await detectReleaseDrift(driftRequest(request, config))).map(driftLine),
       correct: async (request) => (await correctReleaseDrift(driftRequest(request, config))).map(driftLine),

@@ -1,6 +1,6 @@
 // A HelmRelease: have its chart made, find out the state of the release, do one action after the other until it is in
 // sync, and report after each, so that what was counted outlives every crash (contract 2.2). Helm applies and runs hooks;
-// readiness is awaited outside of it, where it holds no process.
+// readiness is awaited outside of it, where it holds no process; the hooks that follow a rollout are run by another one.
 import { ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { HelmReleaseObservation } from '../activities/observe/observation.ts';
 import type {
@@ -82,7 +82,8 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     const summary = `${release.namespace}/${release.name} ${chart.name}@${chart.version} values ${values}`;
     const ran = await runStage(stageOf[action], summary, toDo);
     underWay = { result: ran };
-    const result = ran.mustWait && !ran.failure ? await awaitReadiness(pass, ran) : ran;
+    const rolledOut = ran.mustWait && !ran.failure ? await awaitReadiness(pass, ran) : ran;
+    const result = rolledOut.postHooks && !rolledOut.failure ? await runPostHooks(pass, rolledOut) : rolledOut;
     underWay = undefined;
     return result;
   };
@@ -112,6 +113,17 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       const { message } = stageFailureOf(error);
       return await quick.failRelease({ helmRelease: ref, message, result: ran });
     }
+  };
+
+  /** The hooks after a rollout; one that fails makes the revision a failed one. */
+  const runPostHooks = async (pass: ReleasePass, rolledOut: ReleaseActionResult): Promise<ReleaseActionResult> => {
+    const { postHooks, release } = rolledOut;
+    const progress = `Running ${postHooks} hooks of release ${release.namespace}/${release.name}`;
+    pass.phase(progress);
+    const toRun = { helmRelease: pass.ref, result: rolledOut, progress };
+    const result = await runStage('runReleaseHooks', `${release.namespace}/${release.name} ${postHooks}`, toRun);
+    if (!result.failure) return result;
+    return await quick.failRelease({ helmRelease: pass.ref, message: result.failure.message, result });
   };
 
   /** A person's word: back to an earlier revision, and what was attempted last is held (decision 0010). */

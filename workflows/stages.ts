@@ -104,6 +104,7 @@ const runsHelm: readonly StageName[] = [
   'upgradeRelease',
   'testRelease',
   'rollbackRelease',
+  'runReleaseHooks',
   'uninstallRelease',
   'finalizeRelease',
 ];

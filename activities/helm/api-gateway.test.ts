@@ -1,5 +1,7 @@
+import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { KubeApiError } from '../../k8s/client.ts';
+import type { ForwardedAnswer, ForwardedRequest } from '../../k8s/rest.ts';
 import { createApiGateway, placeOf } from './api-gateway.ts';
 
 const session = { namespace: 'apps', storageNamespace: 'store' };
@@ -59,6 +61,44 @@ test.each(refusals)('%s tells whether the server was away', async (_, error, sta
     expect(opened.wasServerAway).toBe(false);
     expect((await fetch(`${opened.server}/api/v1/namespaces/apps/pods/a`)).status).toBe(status);
     expect(opened.wasServerAway).toBe(wasServerAway);
+  } finally {
+    await gateway.close();
+  }
+});
+
+test('a process sees releases as its view shows them, and what it writes is stored as it truly is', async () => {
+  const gateway = createApiGateway();
+  const stored: { method: string; body: string }[] = [];
+  const data = (text: string): object => ({ data: { release: Buffer.from(text).toString('base64') } });
+  try {
+    const client = {
+      server: 'https://cluster',
+      async forward({ method, path, headers = {}, body }: ForwardedRequest): Promise<ForwardedAnswer> {
+        if (method !== 'GET') stored.push({ method, body: Buffer.from(body ?? []).toString() });
+        const isMap = path.includes('configmaps');
+        const answer = isMap ? { kind: 'ConfigMap', metadata: { name: 'a', resourceVersion: '3' } } : data('true');
+        const encoding = headers['accept-encoding'] ? { 'content-encoding': 'gzip' } : {};
+        return {
+          status: method === 'POST' ? 201 : 200,
+          headers: { 'content-type': 'application/json', ...encoding },
+          body: Readable.from([Buffer.from(JSON.stringify(answer))]),
+        };
+      },
+    };
+    const view = {
+      read: (packed: Buffer) => Buffer.from(`seen ${packed.toString()}`),
+      written: (packed: Buffer) => Buffer.from(packed.toString().replace('seen ', '')),
+      sent: (body: Uint8Array) => Buffer.from(Buffer.from(body).toString().replace('disguise', 'plain')),
+    };
+    const opened = await gateway.open({ client, ...session, attempt: 'a', view });
+    const secret = `${opened.server}${secrets('apps')}/sh.helm.release.v1.a.v1`;
+    expect(await (await fetch(secret)).json()).toEqual(data('seen true'));
+    await fetch(secret, { method: 'PUT', body: JSON.stringify(data('seen changed')) });
+    await fetch(`${opened.server}/api/v1/namespaces/apps/configmaps`, { method: 'POST', body: '{"a":"disguise"}' });
+    expect(JSON.parse(stored[0]?.body ?? '')).toMatchObject(data('changed'));
+    expect(stored[1]?.body).toBe('{"a":"plain"}');
+    expect([...opened.created]).toEqual(['ConfigMap/a']);
+    expect([...opened.written]).toEqual([['ConfigMap/a', '3']]);
   } finally {
     await gateway.close();
   }

@@ -1,7 +1,7 @@
 // The way of a helm process to an API server: a loopback address of this worker, good for one process. Credentials and
 // impersonation are added here, so none are ever on disk; a process whose session is over, or whose worker died, reaches
-// nothing any more. Two things that the helm command cannot do are done on the way: its release Secrets go to the storage
-// namespace, and its writes are those of the contract's field manager.
+// nothing any more. Three things that the helm command cannot do are done on the way: its release Secrets go to the storage
+// namespace, its writes are those of the contract's field manager, and it sees only the hooks that it is to run.
 import { createHash, randomBytes } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,8 +11,10 @@ import { type KubeObject, subjectOf } from '../../k8s/object.ts';
 import type { ForwardedAnswer } from '../../k8s/rest.ts';
 import { messageOf } from '../errors.ts';
 import { createGatewayAnswers, isKnowable, type SessionAnswers, type WholeAnswer } from './gateway-answers.ts';
+import type { HookView } from './hook-view.ts';
 import { isReleaseSecretName } from './names.ts';
 import { stampSecret } from './stamp-secret.ts';
+import { type ChangePacked, changeReleases } from './stored-secret.ts';
 
 /** Who writes the objects of a release (contract 2.2, "apply behaviour"). */
 export const helmManager = 'helm-controller';
@@ -28,6 +30,8 @@ export interface GatewaySession {
   storageNamespace: string;
   /** Name of this attempt, for {@link attemptAnnotation}. */
   attempt: string;
+  /** What the process sees of the hooks of releases. @default what is stored */
+  view?: Pick<HookView, 'read' | 'written' | 'sent'>;
   /** Called with each release Secret that the process has written, as the server answers it. */
   onStored?(answer: Buffer): void;
 }
@@ -38,6 +42,8 @@ export interface OpenedGateway {
   server: string;
   /** `Kind/namespace/name` of each object that the process has written, with the version that it got. */
   readonly written: ReadonlyMap<string, string>;
+  /** Those of them that were not there before. */
+  readonly created: ReadonlySet<string>;
   /** True once the API server has left a request of the process without its answer. */
   readonly wasServerAway: boolean;
   /** Cuts the process off, also from answers that are under way. */
@@ -53,6 +59,7 @@ interface Session extends GatewaySession {
   closing: AbortController;
   answers: SessionAnswers;
   written: Map<string, string>;
+  created: Set<string>;
   wasServerAway: boolean;
 }
 
@@ -122,6 +129,7 @@ export function createApiGateway(): ApiGateway {
         ...session,
         closing,
         written: new Map(),
+        created: new Set(),
         wasServerAway: false,
         answers: answers.session(session.client.server),
       };
@@ -129,6 +137,7 @@ export function createApiGateway(): ApiGateway {
       return {
         server: `http://127.0.0.1:${port}/${token}`,
         written: opened.written,
+        created: opened.created,
         get wasServerAway() {
           return opened.wasServerAway;
         },
@@ -157,7 +166,7 @@ interface Exchange {
 }
 
 async function passOn(session: Session, { request, path: asked, response, signal }: Exchange): Promise<void> {
-  const { client, answers, storageNamespace, attempt } = session;
+  const { client, answers, view } = session;
   const { path, isStorage } = placeOf(new URL(asked, 'http://gateway'), session);
   const { method = 'GET', headers } = request;
   const isReading = method === 'GET' || method === 'HEAD';
@@ -170,17 +179,37 @@ async function passOn(session: Session, { request, path: asked, response, signal
   }
   const sent = await bodyOf(request);
   const isStorageWrite = isStorage && (method === 'POST' || method === 'PUT');
-  const stamp = { namespace: storageNamespace, annotation: attemptAnnotation, value: attempt };
-  const body = sent && isStorageWrite ? stampSecret(sent, stamp) : sent;
-  const answered = await client.forward({ method, path, headers: headersOf(headers), body, signal });
+  const body = sent && (isStorageWrite ? storedForm(sent, session) : (view?.sent?.(sent) ?? sent));
+  const read = isStorage && isReading ? view?.read : undefined;
+  // What is changed on the way has to come unpacked.
+  const passed = headersOf(read ? { ...headers, 'accept-encoding': undefined } : headers);
+  const answered = await client.forward({ method, path, headers: passed, body, signal });
   // One object is small; a list, a watch and a log have no end that is known.
-  if (isReading && /\?|\/log$/.test(path)) return await stream(response, answered);
+  if (isReading && !read && /\?|\/log$/.test(path)) return await stream(response, answered);
   const whole = await readWhole(answered);
   if (sent && whole.status < 300) {
     if (isStorageWrite) session.onStored?.(whole.body);
-    else noteVersion(session.written, whole.body);
+    else noteWritten(session, whole);
   }
-  sendWhole(response, whole);
+  sendWhole(response, read && whole.status === 200 ? seenForm(whole, read) : whole);
+}
+
+/** A release Secret as it is stored. */
+function storedForm(sent: Uint8Array, { view, storageNamespace, attempt }: Session): Uint8Array {
+  const body = view ? changeReleases(sent, view.written) : sent;
+  return stampSecret(body, { namespace: storageNamespace, annotation: attemptAnnotation, value: attempt });
+}
+
+/** Release Secrets as the process is to see them; what is damaged it sees as it is. */
+function seenForm(answer: WholeAnswer, read: ChangePacked): WholeAnswer {
+  const careful: ChangePacked = (packed) => {
+    try {
+      return read(packed);
+    } catch {
+      return packed;
+    }
+  };
+  return { ...answer, body: changeReleases(answer.body, careful) };
 }
 
 /** A connection that was refused, or broken before the end of the answer. */
@@ -190,11 +219,14 @@ function isAnswerLost(error: unknown): boolean {
 }
 
 /** Notes the object in an answer. */
-function noteVersion(written: Map<string, string>, body: Buffer): void {
+function noteWritten({ written, created }: Session, { status, body }: WholeAnswer): void {
   try {
     const { kind, metadata } = JSON.parse(body.toString('utf8')) as KubeObject;
     const { namespace = '', name, resourceVersion } = metadata;
-    if (resourceVersion) written.set(subjectOf({ kind, namespace, name }), resourceVersion);
+    if (!resourceVersion) return;
+    const subject = subjectOf({ kind, namespace, name });
+    written.set(subject, resourceVersion);
+    if (status === 201) created.add(subject);
   } catch {
     // the answer to a deletion, or another encoding
   }

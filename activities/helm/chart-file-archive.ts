@@ -1,4 +1,4 @@
-// Reads what is to be known of a packaged chart before helm sees it: its metadata, its CRDs, and what it does at the end.
+// Reads what is to be known of a packaged chart before helm sees it: its metadata and its CRDs.
 import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { isMap as isYamlMap, parseDocument } from 'yaml';
@@ -26,8 +26,6 @@ export interface ChartArchive {
   values: Values;
   /** Texts of the files of its `crds` directory, in their order. */
   crds: string[];
-  /** A template runs something after install, upgrade, rollback or delete. */
-  hasPostHooks: boolean;
   dependencies: ChartDependency[];
   subcharts: ChartArchive[];
 }
@@ -44,7 +42,6 @@ export interface ChartDependency {
 const maxChartBytes = 100 * 1024 * 1024;
 const maxFiles = 10_000;
 const maxSubchartDepth = 10;
-const postHook = /\bpost-(?:install|upgrade)\b/;
 
 /** What a chart has unpacked to so far, with the packages in it: a small one could hold thousands of bombs. */
 interface Unpacked {
@@ -101,14 +98,10 @@ async function chartOf(
   }
   const own = entries.filter(({ path }) => !path.startsWith('charts/'));
   const isManifest = (path: string): boolean => /^crds\/.*\.(?:ya?ml|json)$/i.test(path);
-  const isTemplate = (path: string): boolean => path.startsWith('templates/');
   return {
     ...metadata,
     values: readValuesYaml(text('values.yaml')),
     crds: own.filter(({ path }) => isManifest(path)).map(({ content }) => content.toString('utf8')),
-    hasPostHooks:
-      own.some(({ path, content }) => isTemplate(path) && postHook.test(content.toString('utf8'))) ||
-      subcharts.some((subchart) => subchart.hasPostHooks),
     subcharts,
   };
 }

@@ -24,8 +24,6 @@ export interface LoadedChart {
   appVersion?: string;
   /** `sha256:<hex>` of that artifact, for `lastAttemptedRevisionDigest`. */
   ociDigest?: string;
-  /** Hooks of it, or of a subchart, run after the objects are applied. */
-  hasPostHooks: boolean;
   /** For the CRDs, which depend on the values. */
   archive: ChartArchive;
 }
@@ -80,10 +78,10 @@ export function createChartFiles(options: ChartFilesOptions): ChartFiles {
       const message = `artifact "${artifact.revision}" holds no usable chart: ${(error as Error).message}`;
       throw failure('ArtifactFailed', message, { cause: error });
     }
-    const { name, appVersion, hasPostHooks } = archive;
+    const { name, appVersion } = archive;
     const mutation = mutationOf(source, archive.version);
     const version = mutation && isDigestTracked ? mutation.version : archive.version;
-    const common = { name, version, appVersion, hasPostHooks, archive, ociDigest: mutation?.ociDigest };
+    const common = { name, version, appVersion, archive, ociDigest: mutation?.ociDigest };
     if (version === archive.version) return { ...common, path };
     return { ...common, path: await writeVersion(packed, version, path) };
   }

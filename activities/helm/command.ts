@@ -99,6 +99,11 @@ export function testArgs({ spec, names }: CommandInput): string[] {
   return command('test', [names.releaseName], names, [`--timeout=${timeoutOf(test, spec)}`, ...filters]);
 }
 
+/** `helm test` of the hooks that follow an action, which the process sees as tests. */
+export function postHookArgs({ names, timeout }: { names: ReleaseNames; timeout: string }): string[] {
+  return command('test', [names.releaseName], names, [`--timeout=${timeout}`]);
+}
+
 /** What an upgrade, or the first install, would render, asked of the cluster but changing nothing; prints JSON. */
 export function dryRunArgs(input: CommandInput & { isInstalled: boolean }): string[] {
   const { spec, names, isDnsAllowed, isInstalled } = input;

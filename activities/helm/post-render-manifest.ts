@@ -1,6 +1,6 @@
 // Manifests as text: split into documents, and given labels and annotations without a change of anything else, not even
 // of how a scalar is written.
-import { isMap as isYamlMap, isSeq, parseDocument, YAMLMap } from 'yaml';
+import { isMap as isYamlMap, isScalar, isSeq, parseDocument, YAMLMap } from 'yaml';
 
 /** What is set, over what a manifest has. */
 export interface ManifestMetadata {
@@ -19,11 +19,29 @@ function hasContent(document: string): boolean {
   return document.split('\n').some((line) => !/^\s*(?:#.*)?$/.test(line));
 }
 
+const hookAnnotation = 'helm.sh/hook';
+
 /** True for a manifest that helm runs at some point instead of keeping it in the release. */
 export function isHookManifest(document: string): boolean {
-  if (!document.includes('helm.sh/hook')) return false;
-  const annotation = parse(document).getIn(['metadata', 'annotations', 'helm.sh/hook']);
-  return typeof annotation === 'string' && annotation !== '';
+  return Boolean(hookAnnotationOf(document));
+}
+
+/** The events that make a manifest a hook, as it names them: `pre-install, pre-upgrade`. undefined when it is none. */
+export function hookAnnotationOf(document: string): string | undefined {
+  if (!document.includes(hookAnnotation)) return undefined;
+  const object = parse(document).toJS() as {
+    metadata?: { annotations?: Record<string, unknown> | null } | null;
+  } | null;
+  const annotation = object?.metadata?.annotations?.[hookAnnotation];
+  return typeof annotation === 'string' ? annotation : undefined;
+}
+
+/** The manifest with another text in that annotation, as it is written there; all else stays as it is. */
+export function changeHookAnnotation(document: string, change: (text: string) => string): string {
+  const node = parse(document).getIn(['metadata', 'annotations', hookAnnotation], true);
+  if (!isScalar(node) || !node.range) return document;
+  const [start, end] = node.range;
+  return `${document.slice(0, start)}${change(document.slice(start, end))}${document.slice(end)}`;
 }
 
 /** The manifest with labels and annotations. Throws an `Error` when it is no YAML mapping. */

@@ -10,6 +10,8 @@ export interface PostRenderOptions {
   kustomize(directory: string, signal: AbortSignal): Promise<string>;
   /** Private directories are made below it. */
   temporaryDirectory: string;
+  /** Changes each manifest after all else. @default as it is */
+  changeLast?(manifest: string): string;
 }
 
 /** Changes a stream of rendered manifests. Rejects with an `Error` that names the post-renderer which failed. */
@@ -31,6 +33,8 @@ export function createPostRender(
   options: PostRenderOptions,
 ): PostRender {
   const { spec } = object;
+  const { changeLast = (manifest: string): string => manifest } = options;
+  const finish = (documents: string[]): string => joinManifests(documents.map(changeLast));
 
   async function change(documents: string[], signal: AbortSignal): Promise<string[]> {
     let changed = documents;
@@ -51,12 +55,12 @@ export function createPostRender(
   return async (manifests, signal) => {
     const documents = splitManifests(manifests);
     if (spec.postRenderStrategy !== 'separate' && spec.postRenderStrategy !== 'nohooks') {
-      return joinManifests(await change(documents, signal));
+      return finish(await change(documents, signal));
     }
     const hooks = documents.filter(isHookManifest);
     const rest = documents.filter((document) => !isHookManifest(document));
     const changedHooks = spec.postRenderStrategy === 'separate' ? await change(hooks, signal) : hooks;
-    return joinManifests([...changedHooks, ...(await change(rest, signal))]);
+    return finish([...changedHooks, ...(await change(rest, signal))]);
   };
 }
 

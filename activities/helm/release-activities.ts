@@ -23,17 +23,21 @@ import {
 } from './release-context.ts';
 import { areTestsIgnored, attemptOf, factsOf, movedFrom } from './release-facts.ts';
 import { objectsOf, placeObjects } from './release-objects.ts';
-import type { ReadRelease, ReleaseStatus, ReleaseStorage } from './release-storage.ts';
+import { cleanUp, recordFailure } from './record-failure.ts';
+import type { ReadRelease, ReleaseStorage } from './release-storage.ts';
 import type {
   AskedRollback,
+  NamedRelease,
   PreparedRelease,
   PrepareReleaseInput,
   ReleaseActionInput,
   ReleaseActionResult,
+  RunPostHooksInput,
   SettleReleaseInput,
 } from './release-types.ts';
 import { heldAttemptOf, rollbackVersionAsked } from './rollback-by-hand.ts';
 import { runAction } from './run-action.ts';
+import { runPostHooks } from './run-post-hooks.ts';
 import { hiddenTextsOf } from './hidden-texts.ts';
 import { matchesSnapshot, previousSnapshot, snapshotOf, withSnapshot } from './snapshot.ts';
 import { uninstallDeleted } from './uninstall-deleted.ts';
@@ -79,15 +83,27 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     });
   }
 
+  /** Runs helm for a release, alone in this worker. */
+  async function alone<T>({ storageNamespace, name }: NamedRelease, work: () => Promise<T>): Promise<T> {
+    const unlock = await locks.acquire(`${storageNamespace}/${name}`, Context.current().cancellationSignal);
+    const timer = setInterval(() => Context.current().heartbeat(), heartbeatMs);
+    try {
+      return await work();
+    } catch (error) {
+      throw activityFailure(error, 'ReconcileError');
+    } finally {
+      clearInterval(timer);
+      unlock();
+    }
+  }
+
   async function act(input: ReleaseActionInput): Promise<ReleaseActionResult> {
     const object = await mustFind(deps, input.helmRelease);
     const { action } = input;
     const old = action === 'uninstall' && !input.isRemediation ? movedFrom(object) : undefined;
     const release = old ?? namedReleaseOf(object);
-    const { cancellationSignal } = Context.current();
-    const unlock = await locks.acquire(`${release.storageNamespace}/${release.name}`, cancellationSignal);
-    const timer = setInterval(() => Context.current().heartbeat(), heartbeatMs);
-    try {
+    return await alone(release, async () => {
+      const { cancellationSignal } = Context.current();
       const isRendering = action === 'install' || action === 'upgrade';
       const values = isRendering ? await composeValues(object, deps.references) : undefined;
       const { artifact } = input;
@@ -103,17 +119,24 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
         const hidden = isRendering ? await hiddenTextsOf(object, deps.references) : undefined;
         return await runAction({ deps, object, target, release, input, chart, values, hidden, toVersion });
       });
-    } catch (error) {
-      throw activityFailure(error, 'ReconcileError');
-    } finally {
-      clearInterval(timer);
-      unlock();
-    }
+    });
+  }
+
+  async function runHooks({ helmRelease, result }: RunPostHooksInput): Promise<ReleaseActionResult> {
+    const object = await mustFind(deps, helmRelease);
+    return await alone(result.release, async () => {
+      const hidden = await hiddenTextsOf(object, deps.references);
+      return await withTarget(
+        deps,
+        object,
+        async (target) => await runPostHooks({ deps, object, target, result, hidden }),
+      );
+    });
   }
 
   const telling =
-    (work: typeof act): typeof act =>
-    async (input) => {
+    <I extends { helmRelease: NamespacedName; progress?: string }, R>(work: (input: I) => Promise<R>) =>
+    async (input: I): Promise<R> => {
       const { helmRelease, progress } = input;
       return progress === undefined ? await work(input) : await deps.telling(helmRelease, progress, () => work(input));
     };
@@ -150,6 +173,9 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     rollbackRelease: telling(act),
     uninstallRelease: telling(act),
 
+    /** Runs the hooks that follow an action, after its rollout; gives the result of the action as it is then. */
+    runReleaseHooks: telling(runHooks),
+
     /** A release that was left pending becomes a failed one (contract 2.2, "Locked"). */
     async unlockRelease(input: ReleaseActionInput): Promise<ReleaseActionResult> {
       const startedMs = performance.now();
@@ -169,7 +195,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     },
 
     /** Puts right what was changed in the cluster; no revision is made. */
-    correctReleaseDrift: telling(async (input) => {
+    correctReleaseDrift: telling(async (input: ReleaseActionInput): Promise<ReleaseActionResult> => {
       const startedMs = performance.now();
       const object = await mustFind(deps, input.helmRelease);
       const release = namedReleaseOf(object);
@@ -197,11 +223,14 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
       }
     }),
 
-    /** The rollout of a revision failed: it is recorded as Helm itself would have done. */
+    /** The rollout of a revision, or a hook after it, failed: it is recorded as Helm itself would have done. */
     async failRelease({ helmRelease, message, result }: SettleReleaseInput): Promise<ReleaseActionResult> {
       if (!result?.snapshot) throw new Error('a rollout that failed has a revision');
       const object = await mustFind(deps, helmRelease);
-      return await withTarget(deps, object, async (target) => await recordFailure(target, result, message));
+      return await withTarget(deps, object, async (target) => {
+        const recorded = await recordFailure(target, result, message);
+        return await cleanUp(deps, { object, target, result: recorded });
+      });
     },
 
     /** A reconcile was ended by a newer one: what it has left is made a failed release, which the next goes over. */
@@ -265,34 +294,6 @@ async function rollbackTargetOf(
 async function desiredObjects({ release }: ReadRelease, target: ReleaseTarget): Promise<KubeObject[]> {
   return await placeObjects(objectsOf(release.manifest ?? ''), release.namespace, target.client);
 }
-
-/** Makes the newest revision a failed one, and gives back to the one before what the action took from it. */
-async function recordFailure(
-  target: ReleaseTarget,
-  result: ReleaseActionResult,
-  message: string,
-): Promise<ReleaseActionResult> {
-  const { release, snapshot, deployedBefore, statusBefore = 'deployed', others = [] } = result;
-  const storage = storageOf(target, release);
-  const failed = { ...result, failure: { message }, mustWait: false };
-  const read = snapshot && (await storage.read(release.name, snapshot.version));
-  if (!snapshot || !read) return failed;
-  const { action, ociDigest } = snapshot;
-  const description = `Release "${release.name}" failed: ${message}`.slice(0, maxDescription);
-  const written = read.release.info.status === 'failed' ? read : await storage.setStatus(read, 'failed', description);
-  const before = deployedBefore === undefined ? undefined : await storage.read(release.name, deployedBefore);
-  const isTaken =
-    before?.release.info.status === 'superseded' && statusBefore !== 'superseded' && result.action === 'upgrade';
-  const restored = isTaken
-    ? await storage.setStatus(before, statusBefore as ReleaseStatus, before.release.info.description ?? '')
-    : before;
-  const known = restored && others.find(({ version }) => version === restored.version);
-  const snapshots = { ...failed, snapshot: snapshotOf(written.release, { action, ociDigest }) };
-  if (!known) return snapshots;
-  return { ...snapshots, others: others.map((one) => (one === known ? snapshotOf(restored.release, known) : one)) };
-}
-
-const maxDescription = 4_000;
 
 /** Unlocks a release; a snapshot when it was made for this object, so that it counts as its own. */
 async function unlock(object: HelmRelease, storage: ReleaseStorage, read: ReadRelease) {

@@ -3,7 +3,7 @@
 import { CancelledFailure, Context } from '@temporalio/activity';
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import { type KubeClient, KubeApiError } from '../../k8s/client.ts';
-import type { InventoryEntry, KubeObject, NamespacedName } from '../../k8s/object.ts';
+import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
 import { ClusterError } from '../../k8s/remote-clusters.ts';
 import type { ReferencedObjects } from '../../k8s/referenced-objects.ts';
 import { failure, messageOf, type Reason } from '../errors.ts';
@@ -11,6 +11,7 @@ import type { ApiGateway } from './api-gateway.ts';
 import type { ChartFiles } from './chart-file.ts';
 import { releaseNamesOf } from './names.ts';
 import type { ReleaseMemory } from './release-memory.ts';
+import type { ReleaseInventoryEntry } from './release-objects.ts';
 import { createReleaseStorage, type ReleaseStorage } from './release-storage.ts';
 import type { NamedRelease } from './release-types.ts';
 import type { Helm } from './run-helm.ts';
@@ -44,7 +45,9 @@ export interface ReleaseDependencies {
   kustomize(directory: string, signal: AbortSignal): Promise<string>;
   temporaryDirectory: string;
   /** Where the lists of applied objects are kept. */
-  writeInventory(release: NamespacedName, entries: readonly InventoryEntry[]): Promise<string>;
+  writeInventory(release: NamespacedName, entries: readonly ReleaseInventoryEntry[]): Promise<string>;
+  /** One of these lists by its key. Fails with StorageOperationFailed. */
+  readInventory(key: string): Promise<readonly ReleaseInventoryEntry[]>;
   /** Compares what is deployed with the cluster, and puts it right. */
   drift: ReleaseDrift;
   /** Merges into the status of the object. */

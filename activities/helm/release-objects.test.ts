@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { ResourceInfo } from '../../k8s/client.ts';
-import { objectsOf, placeObjects } from './release-objects.ts';
+import { inventoryOf, objectsOf, placeObjects } from './release-objects.ts';
 
 const manifest = `apiVersion: v1
 kind: ConfigMap
@@ -42,4 +42,16 @@ test.each([
   ['a: [', 'a manifest is no YAML'],
 ])('what is no object is refused: %s', (text, message) => {
   expect(() => objectsOf(text)).toThrow(message);
+});
+
+test('the inventory knows what Helm has written, and what was not there before', async () => {
+  const placed = await placeObjects(objectsOf(manifest).slice(0, 2), 'apps', { resourceFor });
+  const written = new Map([
+    ['ConfigMap/apps/a', '5'],
+    ['ConfigMap/other/b', '6'],
+  ]);
+  expect(inventoryOf(placed, { written, created: new Set(['ConfigMap/other/b', 'Job/apps/hook']) })).toEqual([
+    { id: 'apps_a__ConfigMap', v: 'v1', resourceVersion: '5' },
+    { id: 'other_b__ConfigMap', v: 'v1', resourceVersion: '6', isCreated: true },
+  ]);
 });

@@ -53,11 +53,15 @@ export interface ReleaseInventoryEntry extends InventoryEntry {
   resourceVersion?: string;
   /** Its readiness is not waited for. */
   isSkipped?: boolean;
+  /** It was not there before the action. */
+  isCreated?: boolean;
 }
 
 export interface InventoryOptions {
   /** Versions by `Kind/namespace/name`. */
   written?: ReadonlyMap<string, string>;
+  /** `Kind/namespace/name` of those that were not there before. */
+  created?: ReadonlySet<string>;
   /** `disableWaitForJobs` */
   areJobsAwaited?: boolean;
 }
@@ -65,7 +69,7 @@ export interface InventoryOptions {
 /** The inventory of objects that were placed. */
 export function inventoryOf(
   objects: readonly KubeObject[],
-  { written = new Map(), areJobsAwaited = true }: InventoryOptions = {},
+  { written = new Map(), created = new Set(), areJobsAwaited = true }: InventoryOptions = {},
 ): ReleaseInventoryEntry[] {
   const entries = objects.map((object) => {
     const ref = refOf(object);
@@ -75,6 +79,7 @@ export function inventoryOf(
       ...inventoryEntryOf(ref),
       ...(resourceVersion ? { resourceVersion } : {}),
       ...(isSkipped ? { isSkipped } : {}),
+      ...(created.has(subjectOf(ref)) ? { isCreated: true } : {}),
     };
   });
   return [...new Map(entries.map((entry) => [entry.id, entry])).values()];

@@ -65,19 +65,28 @@ export interface ChartMetadata {
 
 const maxDecodedBytes = 64 * 1024 * 1024;
 
-/** Decodes the field `release` of a Secret, without the Secret's own base64. Throws an `Error` that quotes nothing of it. */
-export function decodeRelease(packed: Buffer): StoredRelease {
+/** The JSON in the field `release` of a Secret, without the Secret's own base64. Throws an `Error` that quotes nothing of it. */
+export function unpackRelease(packed: Buffer): string {
   const inner = Buffer.from(packed.toString('latin1'), 'base64');
   const isZipped = inner[0] === 0x1f && inner[1] === 0x8b;
-  let text: string;
   try {
-    text = (isZipped ? gunzipSync(inner, { maxOutputLength: maxDecodedBytes }) : inner).toString('utf8');
+    return (isZipped ? gunzipSync(inner, { maxOutputLength: maxDecodedBytes }) : inner).toString('utf8');
   } catch (error) {
     throw new Error(`the stored release cannot be unpacked (${(error as NodeJS.ErrnoException).code ?? 'damaged'})`);
   }
+}
+
+/** The inverse of {@link unpackRelease}. */
+export function packRelease(json: string): Buffer {
+  return Buffer.from(gzipSync(json, { level: 9 }).toString('base64'), 'latin1');
+}
+
+/** The release that a Secret holds, as {@link unpackRelease} takes it. Throws an `Error` that quotes nothing of it. */
+export function decodeRelease(packed: Buffer): StoredRelease {
+  const json = unpackRelease(packed);
   let release: unknown;
   try {
-    release = JSON.parse(text);
+    release = JSON.parse(json);
   } catch {
     throw new Error('the stored release is no JSON');
   }
@@ -87,8 +96,7 @@ export function decodeRelease(packed: Buffer): StoredRelease {
 
 /** The inverse of {@link decodeRelease}. */
 export function encodeRelease(release: StoredRelease): Buffer {
-  const zipped = gzipSync(JSON.stringify(release), { level: 9 });
-  return Buffer.from(zipped.toString('base64'), 'latin1');
+  return packRelease(JSON.stringify(release));
 }
 
 function isRelease(value: unknown): value is StoredRelease {

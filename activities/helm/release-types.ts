@@ -3,6 +3,7 @@ import type { HelmSnapshot } from '../../k8s/api/helm-release.ts';
 import type { NamespacedName } from '../../k8s/object.ts';
 import type { ReleaseAction, ReleaseFacts } from '../../workflows/decisions/release-state.ts';
 import type { ArtifactRef } from '../observe/observation.ts';
+import type { PostEvent } from './hook-view.ts';
 
 /** The chart as the release records it. */
 export interface ChartSummary {
@@ -103,12 +104,23 @@ export interface ReleaseActionResult {
   warning?: { reason: 'InventoryBuildFailed' | 'NamespaceCheckSkipped'; message: string };
   /** True when readiness has still to be waited for. */
   mustWait?: boolean;
+  /** The event of hooks that have still to run, once it is ready; absent where there are none, and in histories of before. */
+  postHooks?: PostEvent;
   timeoutMs: number;
   durationMs: number;
   /** The revision that a rollback went back to. */
   toVersion?: number;
   /** What a correction of drift has changed. */
   changed?: string[];
+}
+
+/** Hooks that are run after the rollout of an action. */
+export interface RunPostHooksInput {
+  helmRelease: NamespacedName;
+  /** Of the action. */
+  result: ReleaseActionResult;
+  /** What the status says of it where it takes long. */
+  progress?: string;
 }
 
 export interface SettleReleaseInput {

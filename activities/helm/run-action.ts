@@ -7,8 +7,9 @@ import { KubeApiError } from '../../k8s/client.ts';
 import { parseDuration } from '../../k8s/duration.ts';
 import type { KubeObject } from '../../k8s/object.ts';
 import { messageOf } from '../errors.ts';
-import type { ReleaseAction } from '../../workflows/decisions/release-state.ts';
+import { actionSpecOf, isAwaitedOutside, isWaitDisabled, makesRevision } from './action-spec.ts';
 import { attemptAnnotation } from './api-gateway.ts';
+import { type GatewayResult, runBehindGateway } from './behind-gateway.ts';
 import { type LoadedChart } from './chart-file.ts';
 import {
   type ApplyMethod,
@@ -22,6 +23,7 @@ import {
 } from './command.ts';
 import { applyChartCrds, chartCrdsOf, type CrdPolicy } from './crds.ts';
 import { recordedCause, replacedRevision } from './earlier-attempt.ts';
+import { hooksOf, type HookView, type PostEvent, postEventOf, renderedView, rollbackView } from './hook-view.ts';
 import { releaseSecretName } from './names.ts';
 import { createPostRender, originLabelsOf } from './post-render.ts';
 import { attemptName, type ReleaseDependencies, type ReleaseTarget, signalOf, storageOf } from './release-context.ts';
@@ -46,10 +48,6 @@ export interface ActionContext {
   toVersion?: number;
 }
 
-/** Helm's own time-outs are for each step; this ends a process that hangs. */
-const longestRunMs = 55 * 60_000;
-const cancelGraceMs = 300;
-
 /** Runs an action of the helm command; one that fails is a result. Rejects when it was cancelled, or cannot be run. */
 export async function runAction(context: ActionContext): Promise<ReleaseActionResult> {
   const { target, release, input, object } = context;
@@ -58,7 +56,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const signal = signalOf(target);
   const storage = storageOf(target, release);
   const attempt = attemptName();
-  const timeoutMs = parseDuration(timeoutOf(specOf(object, action), object.spec));
+  const timeoutMs = parseDuration(timeoutOf(actionSpecOf(object, action), object.spec));
   const { toVersion } = context;
   const common = {
     action,
@@ -74,15 +72,13 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   const isRetried = Context.current().info.attempt > 1;
   const replaced = replacedRevision(others, isRetried ? object.status?.history : undefined);
   let failure: ReleaseActionResult['failure'];
-  let written: HelmOutcome['written'];
-  const undone = action === 'rollback' ? before[0] : undefined;
-  const wait = waitOf(context, undone && (await storage.open(release.name, undone, signal)));
+  let writes: HelmOutcome['writes'];
   if (own && isPending(own.status)) await removeRevision(context, own, signal);
   // Helm refuses to uninstall what is uninstalled and kept.
   const isKept = action === 'uninstall' && object.spec.uninstall?.keepHistory === true;
   const isDone = own ? !isPending(own.status) : isKept && before[0]?.status === 'uninstalled';
   if (!isDone) {
-    ({ failure, written } = await runHelm(context, { attempt, wait, others, storage, signal }));
+    ({ failure, writes } = await runHelm(context, { attempt, others, storage, signal }));
   }
   const durationMs = Math.round(performance.now() - startedMs);
   if (action === 'uninstall') return { ...common, failure, snapshot: uninstalledSnapshot(object, failure), durationMs };
@@ -110,19 +106,26 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
     snapshot,
     ...(changed.length > 0 ? { others: changed } : {}),
     ...(replaced ? { deployedBefore: replaced.version, statusBefore: replaced.status } : {}),
-    ...(await writeInventory(context, newest, written)),
-    mustWait: isAwaitedOutside(object, wait) && !isWaitDisabled(object, action),
+    ...(await writeInventory(context, newest, writes)),
+    ...(isAwaitedOutside(object, action) ? { mustWait: true, ...postHooksOf(context, newest) } : { mustWait: false }),
     durationMs,
   };
 }
 
-function makesRevision(action: ReleaseAction): boolean {
-  return action === 'install' || action === 'upgrade' || action === 'rollback';
+/** The hooks that are still to be run. */
+function postHooksOf(context: ActionContext, { release }: ReadRelease): Pick<ReleaseActionResult, 'postHooks'> {
+  const event = deferredEventOf(context);
+  return event && hooksOf(release, event).length > 0 ? { postHooks: event } : {};
+}
+
+/** The event of the hooks that are not to run before the rollout is over; undefined where helm runs all, or none. */
+function deferredEventOf({ object, input: { action } }: ActionContext): PostEvent | undefined {
+  const isDeferred = isAwaitedOutside(object, action) && !actionSpecOf(object, action)?.disableHooks;
+  return isDeferred ? postEventOf(action) : undefined;
 }
 
 interface HelmCall {
   attempt: string;
-  wait: HelmWait;
   /** Revisions of before, newest first. */
   others: readonly ReleaseRecord[];
   storage: ReleaseStorage;
@@ -131,11 +134,11 @@ interface HelmCall {
 
 interface HelmOutcome {
   failure?: ReleaseActionResult['failure'];
-  written?: ReadonlyMap<string, string>;
+  writes?: Pick<GatewayResult, 'written' | 'created'>;
 }
 
 async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutcome> {
-  const { deps, object, target, release, chart, values } = context;
+  const { deps, object, target, release, chart, values, hidden } = context;
   const { attempt, storage, signal } = call;
   try {
     await applyCrds(context, signal);
@@ -144,37 +147,37 @@ async function runHelm(context: ActionContext, call: HelmCall): Promise<HelmOutc
     if (error instanceof KubeApiError && error.isTransient) throw error;
     return { failure: { message: messageOf(error) } };
   }
-  const { client, releases } = target;
-  const onStored = (answer: Buffer): void => releases.learn(client.server, answer);
-  const gateway = await deps.gateway.open({ client, ...release, attempt, onStored });
-  signal.addEventListener('abort', gateway.close, { once: true });
-  const beat = Context.current();
   try {
-    const { error, log } = await deps.helm.run({
+    const view = await viewOf(context, call);
+    const postRender = {
+      kustomize: deps.kustomize,
+      temporaryDirectory: deps.temporaryDirectory,
+      changeLast: view?.rendered,
+    };
+    const { error, log, wasServerAway, written, created } = await runBehindGateway(deps, {
+      ...{ target, release, attempt, view, signal, values, hidden },
       args: await argsOf(context, call),
-      server: gateway.server,
-      namespace: release.namespace,
       chart: chart?.path,
-      values,
-      postRender: createPostRender(object, { kustomize: deps.kustomize, temporaryDirectory: deps.temporaryDirectory }),
-      timeoutMs: longestRunMs,
-      signal,
-      graceMs: cancelGraceMs,
-      heartbeat: () => beat.heartbeat(),
-      hidden: context.hidden,
+      postRender: createPostRender(object, postRender),
     });
-    const { written, wasServerAway } = gateway;
-    if (error === undefined) return { written };
+    const writes = { written, created };
+    if (error === undefined) return { writes };
     if (wasServerAway) await startOver(context, call, error);
-    return { written, failure: { message: error, logTail: log.slice(-10) } };
+    return { writes, failure: { message: error, logTail: log.slice(-10) } };
   } catch (error) {
     // What a worker gives up because it stops, or because its cluster is away, is made again: a failed revision would count.
-    if (beat.cancellationDetails?.cancelRequested) await leaveUnlocked(context, storage, attempt);
+    if (Context.current().cancellationDetails?.cancelRequested) await leaveUnlocked(context, storage, attempt);
     throw error;
-  } finally {
-    signal.removeEventListener('abort', gateway.close);
-    gateway.close();
   }
+}
+
+/** What the process sees of hooks: not those that are to run after the rollout. */
+async function viewOf(context: ActionContext, { others, storage, signal }: HelmCall): Promise<HookView | undefined> {
+  const event = deferredEventOf(context);
+  if (event !== 'post-rollback') return event && renderedView(event);
+  const target = others.find(({ version }) => version === context.toVersion);
+  const read = target && (await storage.open(context.release.name, target, signal));
+  return read && hooksOf(read.release, event).length > 0 ? rollbackView() : undefined;
 }
 
 /** Helm gives up when the API server is away: that is no failure of the release, and the action is tried again. */
@@ -214,8 +217,9 @@ function crdPolicyOf({ object, input }: ActionContext): CrdPolicy | undefined {
   return (input.action === 'install' ? object.spec.install : object.spec.upgrade)?.crds;
 }
 
-async function argsOf(context: ActionContext, { wait, storage, signal, others }: HelmCall): Promise<string[]> {
+async function argsOf(context: ActionContext, { storage, signal, others }: HelmCall): Promise<string[]> {
   const { object, release, input, toVersion } = context;
+  const wait = waitOf(context);
   const { isDnsAllowed } = context.deps;
   const { spec } = object;
   const names = { releaseName: release.name, ...release };
@@ -239,26 +243,11 @@ async function argsOf(context: ActionContext, { wait, storage, signal, others }:
   }
 }
 
-/**
- * Readiness is awaited outside of helm, unless hooks of the release have to run after it, its spec wants Helm's old wait,
- * or helm alone knows what it has made and has to take away again.
- */
-function waitOf({ object, input, chart }: ActionContext, newest: ReadRelease | undefined): HelmWait {
-  const { action } = input;
+/** Helm itself waits where the spec wants its old wait, and for what an uninstall deletes. */
+function waitOf({ object, input: { action } }: ActionContext): HelmWait {
   if (action === 'test' || isWaitDisabled(object, action)) return 'hookOnly';
   if (object.spec.waitStrategy?.name === 'legacy') return 'legacy';
-  if (action === 'uninstall' || specOf(object, action)?.cleanupOnFail) return 'watcher';
-  const hooks = newest?.release.hooks ?? [];
-  const hasPostHooks =
-    action === 'rollback'
-      ? hooks.some(({ events }) => events?.includes('post-rollback'))
-      : (chart?.hasPostHooks ?? false);
-  return hasPostHooks && !specOf(object, action)?.disableHooks ? 'watcher' : 'hookOnly';
-}
-
-/** Helm's own wait knows nothing of expressions: what it took for ready is looked at again where there are some. */
-function isAwaitedOutside({ spec }: HelmRelease, wait: HelmWait): boolean {
-  return wait === 'hookOnly' || (wait === 'watcher' && (spec.healthCheckExprs?.length ?? 0) > 0);
+  return action === 'uninstall' ? 'watcher' : 'hookOnly';
 }
 
 /** Removes what an attempt that died has left pending, so that its number is free. */
@@ -289,7 +278,7 @@ async function changedSnapshots(
 async function writeInventory(
   context: ActionContext,
   { release }: ReadRelease,
-  written: HelmOutcome['written'],
+  writes: HelmOutcome['writes'],
 ): Promise<Pick<ReleaseActionResult, 'inventoryKey' | 'warning'>> {
   const { deps, object, target } = context;
   const { namespace = '', name } = object.metadata;
@@ -301,11 +290,11 @@ async function writeInventory(
     const message = `failed to build inventory for ${namespace}/${name}: ${messageOf(error)}`;
     return { warning: { reason: 'InventoryBuildFailed', message } };
   }
-  const areJobsAwaited = specOf(object, context.input.action)?.disableWaitForJobs !== true;
+  const areJobsAwaited = actionSpecOf(object, context.input.action)?.disableWaitForJobs !== true;
   const unknown: string[] = [];
   const placed = await placeObjects(objects, release.namespace, target.client, (subject) => unknown.push(subject));
   const message = `taken for objects with a namespace, as their kinds are not served: ${unknown.join(', ')}`;
-  const inventory = inventoryOf(placed, { written, areJobsAwaited });
+  const inventory = inventoryOf(placed, { ...writes, areJobsAwaited });
   return {
     inventoryKey: await deps.writeInventory({ namespace, name }, inventory),
     ...(unknown.length > 0 ? { warning: { reason: 'NamespaceCheckSkipped', message } } : {}),
@@ -326,33 +315,4 @@ function uninstalledSnapshot(
   if (!newest) return undefined;
   if (failure) return newest;
   return { ...newest, status: 'uninstalled', deleted: `${new Date().toISOString().slice(0, 19)}Z` };
-}
-
-interface ActionSpec {
-  timeout?: string;
-  disableWait?: boolean;
-  disableWaitForJobs?: boolean;
-  disableHooks?: boolean;
-  cleanupOnFail?: boolean;
-}
-
-function specOf({ spec }: HelmRelease, action: ReleaseAction): ActionSpec | undefined {
-  switch (action) {
-    case 'install':
-      return spec.install;
-    case 'upgrade':
-      return spec.upgrade;
-    case 'rollback':
-      return spec.rollback;
-    case 'uninstall':
-      return spec.uninstall;
-    case 'test':
-      return spec.test;
-    default:
-      return undefined;
-  }
-}
-
-function isWaitDisabled(object: HelmRelease, action: ReleaseAction): boolean {
-  return specOf(object, action)?.disableWait === true;
 }

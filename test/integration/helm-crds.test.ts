@@ -21,7 +21,7 @@ afterAll(async () => {
 
 function chartWith(crd: KubeObject): { archive: ChartArchive } {
   made.push(crd);
-  const archive = { name: 'web', version: '1.0.0', values: {}, hasPostHooks: false, dependencies: [], subcharts: [] };
+  const archive = { name: 'web', version: '1.0.0', values: {}, dependencies: [], subcharts: [] };
   return { archive: { ...archive, crds: [JSON.stringify(crd)] } };
 }
 
