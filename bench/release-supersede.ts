@@ -11,16 +11,18 @@ interface Wait {
   what: string;
   chart: ChartName;
   values: Partial<ChartValues>;
-  /** The action that a helm process waits in; unset: none does. */
+  /** What a helm process that waits was started for; unset: none waits. Hooks after a rollout are run as tests. */
   action?: 'upgrade' | 'test';
+  /** What becomes of the revision whose wait is ended. @default 'failed' */
+  revision?: 'superseded';
 }
 
 const waits: readonly Wait[] = [
   { what: 'a rollout that fails', chart: 'app', values: { unready: true } },
-  { what: 'a rollout before a post-upgrade hook', chart: 'post', values: { unready: true }, action: 'upgrade' },
+  { what: 'a rollout before a post-upgrade hook', chart: 'post', values: { unready: true } },
   { what: 'a pre-upgrade hook that hangs', chart: 'app', values: { hangs: 'before' }, action: 'upgrade' },
-  { what: 'a post-upgrade hook that hangs', chart: 'post', values: { hangs: 'after' }, action: 'upgrade' },
-  { what: 'a test that hangs', chart: 'app', values: { hangs: 'test' }, action: 'test' },
+  { what: 'a post-upgrade hook that hangs', chart: 'post', values: { hangs: 'after' }, action: 'test' },
+  { what: 'a test that hangs', chart: 'app', values: { hangs: 'test' }, action: 'test', revision: 'superseded' },
 ];
 
 /** By what a wait is ended. */
@@ -90,7 +92,7 @@ export async function measureSupersede(
 
     const [ended, last] = (await releases.history(name)).slice(before.length);
     const states = `${ended?.status} ${last?.status}`;
-    const wanted = wait.action === 'test' ? 'superseded deployed' : 'failed deployed';
+    const wanted = `${wait.revision ?? 'failed'} deployed`;
     if (states !== wanted) throw new Error(`${name} was left with revisions "${states}" instead of "${wanted}"`);
     return { next: (nextMs - atMs) / 1000, ready: (readyMs - atMs) / 1000 };
   }
