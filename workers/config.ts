@@ -4,9 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { parseLabelSelector } from '../k8s/label-selector.ts';
+import { hostKeyAlgorithms, kexAlgorithms } from '../activities/source/git/ssh/ssh-algorithms.ts';
 import { defaultWatchSelector } from '../k8s/referenced-objects.ts';
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+/** Comma-separated words of a list; none is undefined. */
+const listOf = (words: readonly string[]) =>
+  z
+    .string()
+    .transform((text) => text.split(',').map((word) => word.trim()))
+    .refine((given) => given.every((word) => words.includes(word)), `is no list of ${words.join(', ')}`)
+    .optional();
 const count = z.coerce.number().int().positive();
 
 /** `<environment name>: schema with default and description`. */
@@ -72,6 +80,17 @@ export const optionSchema = z.object({
     .default('git')
     .describe('The git binary; indexes large packs in a process of its own. Without one the worker does it itself.'),
   CONTINUO_LARGE_REPOSITORY_MIB: count.default(200).describe('Packs above this size, in MiB, go to the git binary.'),
+  CONTINUO_SSH_KEX_ALGOS: listOf(kexAlgorithms).describe(
+    'Comma-separated key exchanges that Git over SSH may use; the default is all but those by SHA-1.',
+  ),
+  CONTINUO_SSH_HOSTKEY_ALGOS: listOf(hostKeyAlgorithms).describe(
+    'Comma-separated algorithms of host keys that Git over SSH may use; the default is all but `ssh-rsa` (SHA-1).',
+  ),
+  CONTINUO_HELM_INDEX_MAX_MIB: count
+    .default(50)
+    .describe('Largest index of a Helm repository, in MiB; reading one takes up to ten times its size of memory.'),
+  CONTINUO_HELM_CHART_MAX_MIB: count.default(10).describe('Largest packaged chart, in MiB.'),
+  CONTINUO_HELM_CHART_FILE_MAX_MIB: count.default(5).describe('Largest file in a chart, in MiB.'),
   CONTINUO_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is no name of a namespace')
