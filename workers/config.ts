@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { parseLabelSelector } from '../k8s/label-selector.ts';
+import { digestAlgorithms } from '../activities/artifact/digest.ts';
 import { hostKeyAlgorithms, kexAlgorithms } from '../activities/source/git/ssh/ssh-algorithms.ts';
 import { defaultWatchSelector } from '../k8s/referenced-objects.ts';
 
@@ -166,6 +167,10 @@ export const optionSchema = z.object({
   CONTINUO_ALLOW_DNS_LOOKUPS: flag.default(false).describe('Let templates of charts resolve names (`getHostByName`).'),
   CONTINUO_ARTIFACT_RETENTION_RECORDS: count.default(2).describe('Artifacts of a source that are kept at least.'),
   CONTINUO_ARTIFACT_RETENTION_SECONDS: count.default(60).describe('No artifact that is younger is removed.'),
+  CONTINUO_ARTIFACT_DIGEST_ALGO: z
+    .enum(digestAlgorithms)
+    .default('sha256')
+    .describe('Algorithm of the digests in `status.artifact`, of artifacts that are made from now on.'),
   CONTINUO_MANIFEST_RETENTION_SECONDS: count
     .default(86_400)
     .describe('Built manifests that no `status.history` names are kept so long; those that one names stay.'),
