@@ -445,14 +445,14 @@ describe('a Git server', () => {
   }, 120_000);
 
   it('refuses what cannot be', async () => {
-    const refused: [Partial<GitRepositorySpec>, string][] = [
-      [{ url: 'ssh://git@example.test' }, 'URLInvalid'],
-      [{ url: 'http://' }, 'URLInvalid'],
-      [{ provider: 'azure' }, 'InvalidProviderConfiguration'],
+    const refused: [Partial<GitRepositorySpec>, string, string][] = [
+      [{ url: 'ssh://git@example.test' }, 'URLInvalid', 'expected "ssh://<user>@<host>[:<port>]/<repository>"'],
+      [{ url: 'http://' }, 'URLInvalid', 'spec.url is not a valid address: expected '],
+      [{ provider: 'azure' }, 'InvalidProviderConfiguration', 'spec.provider "azure"'],
     ];
-    for (const [spec, reason] of refused) {
+    for (const [spec, reason, words] of refused) {
       use(url, spec);
-      expect((await failureOf(fetchRevision())).reason).toBe(reason);
+      expect(await failureOf(fetchRevision())).toEqual({ reason, message: expect.stringContaining(words) as string });
     }
   });
 });
