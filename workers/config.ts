@@ -36,6 +36,12 @@ export const optionSchema = z.object({
     .string()
     .optional()
     .describe('Address that consumers use for artifacts, `host[:port]`; the default is CONTINUO_HTTP_ADDRESS.'),
+  SOURCE_CONTROLLER_LOCALHOST: z
+    .string()
+    .optional()
+    .describe(
+      'For a worker outside of the cluster: `host[:port]` in place of the host of artifacts that others serve, as Flux has it.',
+    ),
   CONTINUO_ARTIFACT_STORE: z
     .enum(['file', 's3'])
     .default('file')

@@ -225,6 +225,12 @@ describe('a Git server', () => {
     expect(fixture.list(after.archived)).toContain('logo.png');
     report(after);
     expect((await fetchRevision()).isUnchanged).toBe(true);
+    for (const changed of [{ sparseCheckout: ['app'] }, { recurseSubmodules: true }]) {
+      if (object) Object.assign(object, { spec: { ...object.spec, ...changed } });
+      expect((await fetchRevision()).isUnchanged).toBe(false);
+      if (object)
+        Object.assign(object, { spec: { ...object.spec, sparseCheckout: undefined, recurseSubmodules: undefined } });
+    }
 
     writeFileSync(join(directory, 'artifacts', after.archived.artifact.path), 'damaged');
     expect((await fetchRevision()).isUnchanged).toBe(false);
