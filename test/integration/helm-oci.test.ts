@@ -110,7 +110,7 @@ describe('a chart in a registry', () => {
     expect(await fails()).toEqual({
       reason: 'ChartPullError',
       message: expect.stringMatching(
-        /^chart pull error: chart 'web' version '9\.0\.0' in '.*' was not found \(HTTP 404/,
+        /^chart pull error: chart 'web' version '9\.0\.0' in '.*': ".*:9\.0\.0" was not found \(HTTP 404/,
       ),
     });
     use({ chart: 'none' });
