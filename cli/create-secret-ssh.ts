@@ -6,12 +6,7 @@ import ssh2 from 'ssh2';
 import { keyTypeOf, knownHostName } from '../activities/source/git/ssh/known-hosts.ts';
 import { parsePrivateKey } from '../activities/source/git/ssh/private-key.ts';
 import { CommandError, usageError } from './exit.ts';
-
-export interface KeyFlags {
-  sshKeyAlgorithm: 'ecdsa' | 'ed25519' | 'rsa';
-  sshEcdsaCurve: 'p256' | 'p384' | 'p521';
-  sshRsaBits: number;
-}
+import type { KeyFlags } from './ssh-key-flags.ts';
 
 /** PEM, and a line for the list of deploy keys. */
 export interface SshKeyPair {

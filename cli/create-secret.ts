@@ -1,8 +1,7 @@
 // `continuo create secret`: the Secrets that sources refer to, made in the cluster or printed.
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type KubeObject, refOf } from '../k8s/object.ts';
 import { withCluster } from './connect.ts';
 import { collect } from './create-flags.ts';
@@ -24,20 +23,18 @@ import {
   type TlsFiles,
   tlsSecret,
 } from './create-secret-objects.ts';
-import type { KeyFlags } from './create-secret-ssh.ts';
 import { usageError } from './exit.ts';
+import { readFlagFile } from './flag-file.ts';
 import { addClusterFlags, type ClusterFlags } from './flags.ts';
 import { cliFieldManager, subjectOfObject } from './objects.ts';
 import { formatDocuments, printLine } from './output.ts';
+import { addKeyFlags, collectSshKeys, type KeyFlags } from './ssh-key-flags.ts';
 
 interface CreateSecretFlags extends ClusterFlags {
   namespace: string;
   label?: string[];
   export?: boolean;
 }
-
-/** Kubernetes takes no larger Secret. */
-const maxFileBytes = 1024 * 1024;
 
 /** Adds the commands below `create`. */
 export function registerCreateSecret(create: Command): void {
@@ -52,7 +49,7 @@ export function registerCreateSecret(create: Command): void {
       .option('--tls-crt-file <path>', 'certificate to log in with, in PEM')
       .option('--tls-key-file <path>', 'its private key, in PEM');
 
-  withLogin(
+  const git = withLogin(
     add(
       'git',
       'make or change a Secret for Git over HTTP or SSH; keys for SSH are made, and the host is asked for its own',
@@ -61,19 +58,8 @@ export function registerCreateSecret(create: Command): void {
     .option('--url <address>', 'address of the repository')
     .option('--bearer-token <token>', 'token to log in with')
     .option('--ca-crt-file <path>', 'certificates to trust, in PEM')
-    .option('--private-key-file <path>', 'private key for SSH, instead of a new one; --password is its passphrase')
-    .addOption(
-      new Option('--ssh-key-algorithm <name>', 'kind of the new key')
-        .choices(['ecdsa', 'ed25519', 'rsa'])
-        .default('ecdsa'),
-    )
-    .addOption(
-      new Option('--ssh-ecdsa-curve <name>', 'curve of a new ECDSA key')
-        .choices(['p256', 'p384', 'p521'])
-        .default('p384'),
-    )
-    .option('--ssh-rsa-bits <number>', 'length of a new RSA key', parseRsaBits, 2048)
     .action(createGitSecret);
+  addKeyFlags(git);
   withLogin(add('oci', 'make or change a pull secret for an OCI registry'))
     .option('--url <address>', 'address of the registry or of a path in it')
     .action((name: string, flags: CreateSecretFlags & Login & { url?: string }) =>
@@ -99,7 +85,7 @@ export function registerCreateSecret(create: Command): void {
     .option('--app-private-key <path>', 'its private key, in PEM')
     .option('--app-base-url <address>', 'address of the API of a GitHub Enterprise server')
     .action(async (name: string, flags: CreateSecretFlags & GithubAppFlags) => {
-      const appPrivateKey = await readText('--app-private-key', flags.appPrivateKey);
+      const appPrivateKey = await readFlagFile('--app-private-key', flags.appPrivateKey);
       await writeSecret(githubAppSecret(name, { ...flags, appPrivateKey }), flags);
     });
   add('notation', 'make or change a Secret to verify signatures of notation with')
@@ -125,23 +111,16 @@ function withSecretFlags(command: Command): Command {
   );
 }
 
-async function createGitSecret(
-  name: string,
-  flags: CreateSecretFlags & GitFlags & KeyFlags & { privateKeyFile?: string },
-): Promise<void> {
+async function createGitSecret(name: string, flags: CreateSecretFlags & GitFlags & KeyFlags): Promise<void> {
   const url = parseGitUrl(flags.url);
   if (url.protocol !== 'ssh:') {
-    const caCrtFile = await readText('--ca-crt-file', flags.caCrtFile);
+    const caCrtFile = await readFlagFile('--ca-crt-file', flags.caCrtFile);
     await writeSecret(gitSecret(name, { ...flags, caCrtFile }), flags);
     return;
   }
-  const { generateSshKeyPair, readSshKeyPair, scanHostKeys } = await import('./create-secret-ssh.ts');
-  const file = await readText('--private-key-file', flags.privateKeyFile);
-  const pair = file === undefined ? generateSshKeyPair(flags) : readSshKeyPair(file, flags.password);
-  const keys = { identity: pair.privateKey, identityPub: pair.publicKey, knownHosts: await scanHostKeys(url) };
-  const password = file === undefined ? undefined : flags.password;
-  if (!flags.export) printLine(`► deploy key: ${pair.publicKey.trim()}`);
-  await writeSecret(gitSshSecret(name, flags, { ...keys, password }), flags);
+  const keys = await collectSshKeys(url, flags);
+  if (!flags.export) printLine(`► deploy key: ${keys.identityPub.trim()}`);
+  await writeSecret(gitSshSecret(name, flags, keys), flags);
 }
 
 async function createNotationSecret(
@@ -150,9 +129,9 @@ async function createNotationSecret(
 ): Promise<void> {
   const files = [];
   for (const path of flags.caCertFile ?? []) {
-    files.push({ name: basename(path), text: (await readText('--ca-cert-file', path)) ?? '' });
+    files.push({ name: basename(path), text: (await readFlagFile('--ca-cert-file', path)) ?? '' });
   }
-  const policy = await readText('--trust-policy-file', flags.trustPolicyFile);
+  const policy = await readFlagFile('--trust-policy-file', flags.trustPolicyFile);
   await writeSecret(notationSecret(name, flags, policy, files), flags);
 }
 
@@ -175,23 +154,8 @@ async function writeSecret(object: KubeObject, flags: CreateSecretFlags): Promis
 
 async function readTlsFiles({ caCrtFile, tlsCrtFile, tlsKeyFile }: TlsFiles): Promise<TlsFiles> {
   return {
-    caCrtFile: await readText('--ca-crt-file', caCrtFile),
-    tlsCrtFile: await readText('--tls-crt-file', tlsCrtFile),
-    tlsKeyFile: await readText('--tls-key-file', tlsKeyFile),
+    caCrtFile: await readFlagFile('--ca-crt-file', caCrtFile),
+    tlsCrtFile: await readFlagFile('--tls-crt-file', tlsCrtFile),
+    tlsKeyFile: await readFlagFile('--tls-key-file', tlsKeyFile),
   };
-}
-
-async function readText(flag: string, path: string | undefined): Promise<string | undefined> {
-  if (path === undefined) return undefined;
-  const content = await readFile(path).catch((error: NodeJS.ErrnoException) => {
-    throw usageError(`${flag} "${path}" cannot be read (${error.code ?? error.message})`);
-  });
-  if (content.byteLength <= maxFileBytes) return content.toString('utf8');
-  throw usageError(`${flag} "${path}" has ${content.byteLength} bytes: expected ${maxFileBytes} at most`);
-}
-
-function parseRsaBits(text: string): number {
-  const bits = Number(text);
-  if (Number.isInteger(bits) && bits >= 1024 && bits <= 16_384 && bits % 8 === 0) return bits;
-  throw new InvalidArgumentError(`expected a multiple of 8 from 1024 to 16384, got "${text}"`);
 }

@@ -48,8 +48,12 @@ describe('create source bucket', () => {
 
   it('makes a Secret of keys in flags', () => {
     const [secret, bucket] = bucketFromFlags('apps', { ...common, accessKey: 'a', secretKey: 's' });
-    expect(secret).toMatchObject({ kind: 'Secret', stringData: { accesskey: 'a', secretkey: 's' } });
-    expect(bucket?.spec).toMatchObject({ secretRef: { name: 'apps' } });
+    expect(secret).toMatchObject({
+      kind: 'Secret',
+      metadata: { name: 'bucket-apps' },
+      stringData: { accesskey: 'a', secretkey: 's' },
+    });
+    expect(bucket?.spec).toMatchObject({ secretRef: { name: 'bucket-apps' } });
   });
 
   it.each([

@@ -29,7 +29,7 @@ export function bucketFromFlags(name: string, flags: SourceBucketFlags): KubeObj
   if (!bucketName) throw usageError('--bucket-name is missing: expected the name of the bucket');
   if (!endpoint) throw usageError('--endpoint is missing: expected for example "s3.example.org"');
   const secret = secretOf(name, flags);
-  const secretRef = flags.secretRef ?? (secret && name);
+  const secretRef = flags.secretRef ?? secret?.metadata.name;
   const sts = stsOf(flags);
   const ref = (to: string | undefined): { name: string } | undefined => (to ? { name: to } : undefined);
   const spec: Partial<BucketSpec> = {
@@ -62,7 +62,7 @@ function secretOf(name: string, flags: SourceBucketFlags): KubeObject | undefine
   return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name, namespace: flags.namespace },
+    metadata: { name: `bucket-${name}`, namespace: flags.namespace },
     stringData: { accesskey: accessKey, secretkey: secretKey },
   };
 }

@@ -20,9 +20,12 @@ describe('create source helm', () => {
 
   it('makes Secrets of credentials, for a server and for a registry', () => {
     const [login, tls, made] = repository({ url: 'https://host', username: 'ann', password: 'pw', caFile: 'CA' });
-    expect(login).toMatchObject({ metadata: { name: 'charts' }, stringData: { username: 'ann', password: 'pw' } });
-    expect(tls).toMatchObject({ metadata: { name: 'charts-tls' }, stringData: { 'ca.crt': 'CA' } });
-    expect(made?.spec).toMatchObject({ secretRef: { name: 'charts' }, certSecretRef: { name: 'charts-tls' } });
+    expect(login).toMatchObject({ metadata: { name: 'helm-charts' }, stringData: { username: 'ann', password: 'pw' } });
+    expect(tls).toMatchObject({ metadata: { name: 'helm-charts-tls' }, stringData: { 'ca.crt': 'CA' } });
+    expect(made?.spec).toMatchObject({
+      secretRef: { name: 'helm-charts' },
+      certSecretRef: { name: 'helm-charts-tls' },
+    });
 
     const [config, registry] = repository({ url: 'oci://host:5000/charts', username: 'ann', password: 'pw' });
     expect(config).toMatchObject({ type: 'kubernetes.io/dockerconfigjson' });
@@ -30,7 +33,7 @@ describe('create source helm', () => {
     expect(JSON.parse(text)).toEqual({
       auths: { 'host:5000': { username: 'ann', password: 'pw', auth: Buffer.from('ann:pw').toString('base64') } },
     });
-    expect(registry?.spec).toMatchObject({ type: 'oci', secretRef: { name: 'charts' } });
+    expect(registry?.spec).toMatchObject({ type: 'oci', secretRef: { name: 'helm-charts' } });
   });
 
   it.each<[Partial<SourceHelmFlags>, string]>([

@@ -1,5 +1,4 @@
 // `continuo create source helm`: a HelmRepository, and the Secret for it, out of flags.
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import type { KindDefinition } from '../k8s/api/definition.ts';
 import type { HelmRepositorySpec } from '../k8s/api/helm-repository.ts';
@@ -7,6 +6,7 @@ import { kinds } from '../k8s/api/index.ts';
 import type { KubeObject } from '../k8s/object.ts';
 import { addCreateFlags, addFetchTimeoutFlag, type CreateFlags, type FetchFlags, objectOf } from './create-flags.ts';
 import { usageError } from './exit.ts';
+import { readFlagFile } from './flag-file.ts';
 import { checkNames } from './kinds.ts';
 
 export interface SourceHelmFlags extends CreateFlags, FetchFlags {
@@ -73,8 +73,9 @@ export function helmRepositoryFromFlags(name: string, flags: SourceHelmFlags): K
   const login = username === undefined || password === undefined ? undefined : { username, password };
   const tls = tlsOf(flags);
   if (secretRef && (login || tls)) throw usageError('expected --secret-ref or credentials in flags, got both');
-  const loginName = secretRef ?? (login && name);
-  const tlsName = tls && `${name}${login ? '-tls' : ''}`;
+  const ownName = `helm-${name}`;
+  const loginName = secretRef ?? (login && ownName);
+  const tlsName = tls && `${ownName}${login ? '-tls' : ''}`;
   const spec: Partial<HelmRepositorySpec> = {
     ...(isRegistry ? { type: 'oci' } : {}),
     interval: flags.interval,
@@ -87,7 +88,9 @@ export function helmRepositoryFromFlags(name: string, flags: SourceHelmFlags): K
     ...(ociProvider && { provider: ociProvider }),
   };
   return [
-    ...(login ? [secretOf(name, flags, isRegistry ? dockerConfigOf(parsed.host, login) : { stringData: login })] : []),
+    ...(login
+      ? [secretOf(ownName, flags, isRegistry ? dockerConfigOf(parsed.host, login) : { stringData: login })]
+      : []),
     ...(tls && tlsName ? [secretOf(tlsName, flags, { stringData: tls })] : []),
     objectOf(kinds.HelmRepository, name, flags, spec),
   ];
@@ -114,16 +117,10 @@ function tlsOf({ caFile, certFile, keyFile }: SourceHelmFlags): Record<string, s
 }
 
 async function readFiles({ caFile, certFile, keyFile }: SourceHelmFlags): Promise<Partial<SourceHelmFlags>> {
-  const read = async (flag: string, path: string | undefined): Promise<string | undefined> =>
-    path === undefined
-      ? undefined
-      : await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-          throw usageError(`${flag} "${path}" cannot be read (${error.code ?? error.message})`);
-        });
   const [ca, cert, key] = await Promise.all([
-    read('--ca-file', caFile),
-    read('--cert-file', certFile),
-    read('--key-file', keyFile),
+    readFlagFile('--ca-file', caFile),
+    readFlagFile('--cert-file', certFile),
+    readFlagFile('--key-file', keyFile),
   ]);
   return { ...(ca && { caFile: ca }), ...(cert && { certFile: cert }), ...(key && { keyFile: key }) };
 }

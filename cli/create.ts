@@ -12,8 +12,8 @@ import { addCreateFlags, addFetchTimeoutFlag, checkDuration, collect, type Creat
 import { type HelmReleaseFlags, helmReleaseFromFlags } from './create-helmrelease.ts';
 import { kustomizationFromFlags, type KustomizationFlags } from './create-kustomization.ts';
 import { bucketFromFlags, type SourceBucketFlags } from './create-source-bucket.ts';
-import { credentialsSecret, gitRepositoryFromFlags, type SourceGitFlags } from './create-source-git.ts';
 import { registerCreateSourceChart } from './create-source-chart.ts';
+import { registerCreateSourceGit } from './create-source-git.ts';
 import { registerCreateSourceHelm } from './create-source-helm.ts';
 import { ociRepositoryFromFlags, type SourceOciFlags } from './create-source-oci.ts';
 import { registerCreateSecret } from './create-secret.ts';
@@ -100,28 +100,7 @@ export function register(program: Command): void {
     .action(runCreateHelmRelease);
   addCreateFlags(helmRelease);
   const source = create.command('source').description('make or change a source');
-  const git = source
-    .command('git')
-    .description('make or change a GitRepository, and wait until it is ready')
-    .argument('<name>', 'its name')
-    .option('--url <address>', 'address of the repository')
-    .option('--branch <name>', 'branch to take')
-    .option('--tag <name>', 'tag to take')
-    .option('--tag-semver <range>', 'take the newest tag of a range of versions')
-    .option('--ref-name <name>', 'reference to take, such as refs/pull/7/head')
-    .option('--commit <id>', 'commit to take')
-    .option('--secret-ref <name>', 'Secret with the credentials')
-    .option('--proxy-secret-ref <name>', 'Secret with the address of a proxy')
-    .addOption(new Option('--provider <name>', 'how to log in').choices(['generic', 'github', 'aws', 'azure']))
-    .option('--ignore-paths <patterns>', 'files to leave out; several, or separated by commas', collect)
-    .option('--sparse-checkout-paths <directories>', 'directories to take; several, or separated by commas', collect)
-    .option('--recurse-submodules', 'fetch submodules too')
-    .option('-u, --username <name>', 'make a Secret with this user name')
-    .option('-p, --password <text>', 'and this password or token')
-    .option('--ca-file <path>', 'and these certificates to trust')
-    .action(runCreateSourceGit);
-  addFetchTimeoutFlag(git);
-  addCreateFlags(git);
+  registerCreateSourceGit(source, createObjects);
   const bucket = source
     .command('bucket')
     .description('make or change a Bucket, and wait until it is ready')
@@ -183,16 +162,6 @@ export function register(program: Command): void {
   registerCreateSourceChart(source, createObjects);
 }
 
-async function runCreateSourceGit(name: string, given: SourceGitFlags): Promise<void> {
-  checkNames(kinds.GitRepository, [name]);
-  const flags = { ...given, ...(given.caFile && { caFile: await readCaFile(given.caFile) }) };
-  const secret = credentialsSecret(name, flags);
-  if (secret && flags.export) {
-    throw usageError('--export prints no credentials: name a Secret that exists with --secret-ref');
-  }
-  await createObjects(kinds.GitRepository, [...(secret ? [secret] : []), gitRepositoryFromFlags(name, flags)], flags);
-}
-
 async function runCreateHelmRelease(name: string, flags: HelmReleaseFlags & { values?: string[] }): Promise<void> {
   checkNames(kinds.HelmRelease, [name]);
   const files = await Promise.all((flags.values ?? []).map(async (path) => ({ path, text: await readValues(path) })));
@@ -202,12 +171,6 @@ async function runCreateHelmRelease(name: string, flags: HelmReleaseFlags & { va
 async function readValues(path: string): Promise<string> {
   return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw usageError(`--values "${path}" cannot be read (${error.code ?? error.message})`);
-  });
-}
-
-async function readCaFile(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw usageError(`--ca-file "${path}" cannot be read (${error.code ?? error.message})`);
   });
 }
 

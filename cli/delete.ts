@@ -44,7 +44,7 @@ async function runDelete(words: string[], flags: DeleteFlags): Promise<void> {
     const objects = await Promise.all(names.map((name) => readObject(kube, definition, flags.namespace, name)));
     if (!flags.silent) {
       const questions = objects.map((object) => `Delete ${subjectOfObject(object)}${consequenceOf(object)}?`);
-      await confirm(questions.join(' '), interrupt);
+      await confirm(questions.join(' '), interrupt, 'nothing was deleted');
     }
     for (const object of objects) {
       const { uid } = object.metadata;

@@ -52,7 +52,7 @@ export function objectColumns(options: ObjectColumnOptions): Column<KubeObject>[
       value: (object) => (hasKind ? `${object.kind.toLowerCase()}/` : '') + object.metadata.name,
     },
     { title: 'REVISION', value: (object) => shortHashes(revisionOf(object) ?? '-') },
-    { title: 'SUSPENDED', value: (object) => (isSuspended(object) ? 'True' : 'False') },
+    { title: 'SUSPENDED', value: suspendedCell },
     { title: 'READY', value: readyCell, paint: paintStatus },
     { title: 'MESSAGE', value: messageCell },
     { title: 'AGE', value: (object) => ageOf(object.metadata.creationTimestamp, nowMs()) },
@@ -72,6 +72,11 @@ export function revisionOf(object: KubeObject): string | undefined {
   );
 }
 
+function suspendedCell(object: KubeObject): string {
+  if (object.kind === 'ExternalArtifact') return '-';
+  return isSuspended(object) ? 'True' : 'False';
+}
+
 function readyCell(object: KubeObject): string {
   if (isStatic(object)) return 'True';
   return conditionOf(object, 'Ready')?.status ?? (hasStatus(object) ? 'Unknown' : '-');
@@ -82,6 +87,7 @@ function messageCell(object: KubeObject): string {
   if (message !== undefined) return shortHashes(message);
   if (isStatic(object)) return 'Helm repository is Ready'; // as flux says it of a registry's address
   if (!hasStatus(object)) return 'configuration for others, has no state of its own';
+  if (object.kind === 'ExternalArtifact') return 'waiting for who makes it';
   if (!Object.hasOwn(workflowTypes, object.kind)) return 'not reconciled by this version of Continuo';
   return isSuspended(object) ? 'suspended, not reconciled yet' : 'waiting to be reconciled';
 }

@@ -103,8 +103,8 @@ async function reconcileSources(context: ReconcileContext, object: KubeObject): 
   for (const { kind, namespace, name } of await sourcesOf(context.kube, object)) {
     const definition: KindDefinition = kinds[kind];
     const source = await readObject(context.kube, definition, namespace, name);
-    // The address of a registry: there is nothing to fetch from it on its own.
-    if (isStatic(source)) continue;
+    // The address of a registry: there is nothing to fetch from it on its own. Nor does anybody here make an ExternalArtifact.
+    if (isStatic(source) || kind === 'ExternalArtifact') continue;
     refuseSuspended(source, definition);
     const before = await newestStart(context.temporal, source);
     await reconcileObject({ ...context, isForced: false, isReset: false }, definition, source, before);
@@ -147,9 +147,11 @@ async function reconcileObject(
   const { kind } = definition;
   const subject = subjectOfObject(object);
   if (!isReconciledKind(kind)) {
-    throw new CommandError(
-      `${subject} cannot be reconciled: this version of Continuo does not reconcile a ${kind} yet`,
-    );
+    const why =
+      kind === 'ExternalArtifact'
+        ? 'its status is written by who makes it'
+        : `this version of Continuo does not reconcile a ${kind} yet`;
+    throw new CommandError(`${subject} cannot be reconciled: ${why}`);
   }
   if (isStatic(object)) {
     printLine(`✔ ${subject} is the address of a registry: there is nothing to reconcile`);

@@ -86,7 +86,7 @@ async function select(
 ): Promise<{ definition: KindDefinition; objects: KubeObject[] }> {
   const { definition, names } = parseKindTarget(words);
   if (suspensionPatch(definition, true) === undefined) {
-    throw usageError(`a ${definition.kind} cannot be suspended: it has nothing that is reconciled`);
+    throw usageError(`objects of the kind ${definition.kind} cannot be suspended: nothing of them is reconciled`);
   }
   if (all && names.length > 0) throw usageError('expected names or --all, got both');
   if (!all && names.length === 0) throw usageError(`expected the names of ${definition.plural}, or --all`);

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { importViolations } from './check/import-direction.ts';
+import { matrixProblems } from './check/test-matrix.ts';
 
 const root = join(import.meta.dirname, '..');
 const sourceFolders = ['workflows', 'activities', 'k8s', 'workers', 'cli', 'tools'];
@@ -17,6 +18,7 @@ const checks: Check[] = [
   { name: 'types (tsc)', run: () => runTool('tsc', ['--noEmit', '-p', '.']) },
   { name: 'lint (oxlint, type-aware)', run: () => runTool('oxlint', ['--type-aware', '--deny-warnings']) },
   { name: 'import direction', run: checkImportDirection },
+  { name: 'matrix of tests', run: checkTestMatrix },
   { name: 'format (biome)', run: () => runTool('biome', ['format', '.', '--reporter=summary']) },
   { name: 'generated files', run: () => runTool('node', ['tools/generate.ts', '--check']) },
 ];
@@ -40,6 +42,13 @@ async function checkImportDirection(): Promise<string | undefined> {
   const files = await Promise.all(sourceFolders.map(sourcesIn));
   const violations = importViolations(files.flat());
   return violations.length > 0 ? violations.join('\n') : undefined;
+}
+
+async function checkTestMatrix(): Promise<string | undefined> {
+  const tests = (await sourcesIn('test')).filter(({ path }) => path.endsWith('.test.ts'));
+  const files = new Map(tests.map(({ path, text }) => [path.slice('test/'.length, -'.test.ts'.length), text]));
+  const problems = matrixProblems(await readFile(join(root, 'test/integration/README.md'), 'utf8'), files);
+  return problems.length > 0 ? problems.join('\n') : undefined;
 }
 
 async function sourcesIn(folder: string): Promise<{ path: string; text: string }[]> {

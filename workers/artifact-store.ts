@@ -27,15 +27,16 @@ export interface OpenArtifactStore {
 export function openArtifactStore(config: WorkerConfig, env: Environment = process.env): OpenArtifactStore {
   const advertisedAddress = config.CONTINUO_ARTIFACT_ADDRESS ?? config.CONTINUO_HTTP_ADDRESS;
   const baseUrl = `http://${advertisedAddress}/`;
-  const retention = {
+  const rules = {
     advertisedAddress,
     retentionRecords: config.CONTINUO_ARTIFACT_RETENTION_RECORDS,
     retentionTtlMs: config.CONTINUO_ARTIFACT_RETENTION_SECONDS * 1000,
+    digestAlgorithm: config.CONTINUO_ARTIFACT_DIGEST_ALGO,
   };
   if (config.CONTINUO_ARTIFACT_STORE === 'file') {
     const directory = join(config.CONTINUO_DATA_DIR, 'artifacts');
     return {
-      store: createFileArtifactStore({ directory, ...retention }),
+      store: createFileArtifactStore({ directory, ...rules }),
       files: directory,
       localStore: { directory, baseUrl },
     };
@@ -45,7 +46,7 @@ export function openArtifactStore(config: WorkerConfig, env: Environment = proce
   const prefix = folder === '' ? '' : `${folder}/`;
   const files = createS3Files({ client, prefix, cacheDirectory: join(config.CONTINUO_DATA_DIR, 'artifact-cache') });
   return {
-    store: createS3ArtifactStore({ client, prefix, ...retention }),
+    store: createS3ArtifactStore({ client, prefix, ...rules }),
     files,
     localStore: { open: files, baseUrl },
   };

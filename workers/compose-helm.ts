@@ -56,6 +56,7 @@ const maxOutputBytes = 32 * 1024 * 1024;
 /** The release activities, and what else of them the engine asks. */
 export function composeHelm(parts: HelmParts) {
   const { kube, config, store, localStore, objects, references, targets, writer, events } = parts;
+  const hostRewrite = config.SOURCE_CONTROLLER_LOCALHOST;
   const temporaryDirectory = join(config.CONTINUO_DATA_DIR, 'helm');
   void removeAbandoned(temporaryDirectory, longestProcessMs);
   const gateway = createApiGateway();
@@ -87,7 +88,7 @@ export function composeHelm(parts: HelmParts) {
       readTar,
       packArchive,
       directory: join(config.CONTINUO_DATA_DIR, 'charts'),
-      download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore }, signal),
+      download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore, hostRewrite }, signal),
       isDigestTracked: !config.CONTINUO_DISABLE_CHART_DIGEST_TRACKING,
     }),
     helm,

@@ -21,6 +21,8 @@ import { createSourceActivities, type SourceActivities } from '../activities/sou
 import type { SourceObject } from '../activities/source/source-driver.ts';
 import type { WorkerConfig } from './config.ts';
 
+const mebibyte = 1024 * 1024;
+
 export interface SourceParts {
   kube: KubeClient;
   config: WorkerConfig;
@@ -57,15 +59,22 @@ export function composeSources(parts: SourceParts): SourceActivities {
     }),
   };
 
-  const indexes = createIndexCache({ readArtifact: parts.readArtifact });
+  const limits = {
+    indexBytes: config.CONTINUO_HELM_INDEX_MAX_MIB * mebibyte,
+    chartBytes: config.CONTINUO_HELM_CHART_MAX_MIB * mebibyte,
+    chartFileBytes: config.CONTINUO_HELM_CHART_FILE_MAX_MIB * mebibyte,
+  };
+  const indexes = createIndexCache({ readArtifact: parts.readArtifact, maxIndexBytes: limits.indexBytes });
   const helmSourceDeps = {
     ...sourceDeps,
     indexes,
+    limits,
     unpacked: parts.unpacked,
     yaml: { read: readValuesYaml, write: writeValuesYaml },
     repositories: createChartRepositories({
       ...sourceDeps,
       indexes,
+      limits,
       helmRepositories: (namespace) =>
         objects.list('HelmRepository').filter((one) => one.metadata.namespace === namespace) as HelmRepository[],
     }),
@@ -79,7 +88,8 @@ export function composeSources(parts: SourceParts): SourceActivities {
       GitRepository: createGitSource({
         ...sourceDeps,
         gitBinary: config.CONTINUO_GIT,
-        largePackBytes: config.CONTINUO_LARGE_REPOSITORY_MIB * 1024 * 1024,
+        sshAlgorithms: { kex: config.CONTINUO_SSH_KEX_ALGOS, hostKey: config.CONTINUO_SSH_HOSTKEY_ALGOS },
+        largePackBytes: config.CONTINUO_LARGE_REPOSITORY_MIB * mebibyte,
         include: { unpacked: parts.unpacked, gitRepository },
       }),
       OCIRepository: createOciSource(sourceDeps),

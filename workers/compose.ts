@@ -164,8 +164,9 @@ async function createParts({ kube, config, log, artifacts, sealingKey }: EngineO
   const { store, localStore } = artifacts;
   const onLost = (url: string): void =>
     void lostArtifacts.isIntact(new URL(url).pathname.slice(1)).catch(() => undefined);
-  const unpacked = createUnpackedArtifacts({ directory: join(dataDirectory, 'unpacked'), localStore, onLost });
-  const readArtifact = createReadArtifact({ directory: join(dataDirectory, 'downloads'), localStore, onLost });
+  const from = { localStore, hostRewrite: config.SOURCE_CONTROLLER_LOCALHOST, onLost };
+  const unpacked = createUnpackedArtifacts({ directory: join(dataDirectory, 'unpacked'), ...from });
+  const readArtifact = createReadArtifact({ directory: join(dataDirectory, 'downloads'), ...from });
   const manifestStore = createManifestStore({
     store,
     sealer: createSealer(sealingKey),

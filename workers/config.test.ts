@@ -12,6 +12,18 @@ describe('readConfig', () => {
     expect(config).toMatchObject({ CONTINUO_CONCURRENT: 3, CONTINUO_NO_CROSS_NAMESPACE_REFS: true });
   });
 
+  test('takes lists of known words', () => {
+    const { CONTINUO_SSH_KEX_ALGOS: kex } = readConfig({
+      CONTINUO_SSH_KEX_ALGOS: 'curve25519-sha256, ecdh-sha2-nistp256',
+    });
+
+    expect(kex).toEqual(['curve25519-sha256', 'ecdh-sha2-nistp256']);
+    expect(readConfig({}).CONTINUO_SSH_KEX_ALGOS).toBeUndefined();
+    expect(() => readConfig({ CONTINUO_SSH_HOSTKEY_ALGOS: 'ssh-dss' })).toThrow(
+      'CONTINUO_SSH_HOSTKEY_ALGOS: is no list of ssh-ed25519, ',
+    );
+  });
+
   test('an empty variable is as good as none', () => {
     expect(readConfig({ CONTINUO_CLUSTER: '' }).CONTINUO_CLUSTER).toBe('local');
   });

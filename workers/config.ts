@@ -4,9 +4,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { parseLabelSelector } from '../k8s/label-selector.ts';
+import { digestAlgorithms } from '../activities/artifact/digest.ts';
+import { hostKeyAlgorithms, kexAlgorithms } from '../activities/source/git/ssh/ssh-algorithms.ts';
 import { defaultWatchSelector } from '../k8s/referenced-objects.ts';
 
 const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+/** Comma-separated words of a list; none is undefined. */
+const listOf = (words: readonly string[]) =>
+  z
+    .string()
+    .transform((text) => text.split(',').map((word) => word.trim()))
+    .refine((given) => given.every((word) => words.includes(word)), `is no list of ${words.join(', ')}`)
+    .optional();
 const count = z.coerce.number().int().positive();
 
 /** `<environment name>: schema with default and description`. */
@@ -27,6 +36,12 @@ export const optionSchema = z.object({
     .string()
     .optional()
     .describe('Address that consumers use for artifacts, `host[:port]`; the default is CONTINUO_HTTP_ADDRESS.'),
+  SOURCE_CONTROLLER_LOCALHOST: z
+    .string()
+    .optional()
+    .describe(
+      'For a worker outside of the cluster: `host[:port]` in place of the host of artifacts that others serve, as Flux has it.',
+    ),
   CONTINUO_ARTIFACT_STORE: z
     .enum(['file', 's3'])
     .default('file')
@@ -72,6 +87,17 @@ export const optionSchema = z.object({
     .default('git')
     .describe('The git binary; indexes large packs in a process of its own. Without one the worker does it itself.'),
   CONTINUO_LARGE_REPOSITORY_MIB: count.default(200).describe('Packs above this size, in MiB, go to the git binary.'),
+  CONTINUO_SSH_KEX_ALGOS: listOf(kexAlgorithms).describe(
+    'Comma-separated key exchanges that Git over SSH may use; the default is all but those by SHA-1.',
+  ),
+  CONTINUO_SSH_HOSTKEY_ALGOS: listOf(hostKeyAlgorithms).describe(
+    'Comma-separated algorithms of host keys that Git over SSH may use; the default is all but `ssh-rsa` (SHA-1).',
+  ),
+  CONTINUO_HELM_INDEX_MAX_MIB: count
+    .default(50)
+    .describe('Largest index of a Helm repository, in MiB; reading one takes up to ten times its size of memory.'),
+  CONTINUO_HELM_CHART_MAX_MIB: count.default(10).describe('Largest packaged chart, in MiB.'),
+  CONTINUO_HELM_CHART_FILE_MAX_MIB: count.default(5).describe('Largest file in a chart, in MiB.'),
   CONTINUO_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, 'is no name of a namespace')
@@ -147,6 +173,10 @@ export const optionSchema = z.object({
   CONTINUO_ALLOW_DNS_LOOKUPS: flag.default(false).describe('Let templates of charts resolve names (`getHostByName`).'),
   CONTINUO_ARTIFACT_RETENTION_RECORDS: count.default(2).describe('Artifacts of a source that are kept at least.'),
   CONTINUO_ARTIFACT_RETENTION_SECONDS: count.default(60).describe('No artifact that is younger is removed.'),
+  CONTINUO_ARTIFACT_DIGEST_ALGO: z
+    .enum(digestAlgorithms)
+    .default('sha256')
+    .describe('Algorithm of the digests in `status.artifact`, of artifacts that are made from now on.'),
   CONTINUO_MANIFEST_RETENTION_SECONDS: count
     .default(86_400)
     .describe('Built manifests that no `status.history` names are kept so long; those that one names stay.'),

@@ -5,7 +5,13 @@ import type { ArtifactStore } from '../artifact/artifact.ts';
 import { isReason, reasons } from '../errors.ts';
 import type { EventRecorder } from '../event/recorder.ts';
 import type { SourceObject, VerifiedRevision } from '../source/source-driver.ts';
-import { type ArchivedSource, sourceStatusAfterFailure, sourceStatusAfterSuccess, storedAs } from './source-status.ts';
+import {
+  type ArchivedSource,
+  isRemade,
+  sourceStatusAfterFailure,
+  sourceStatusAfterSuccess,
+  storedAs,
+} from './source-status.ts';
 import { isoSeconds, type ObjectWriter } from './status-activities.ts';
 
 interface ReportInput {
@@ -65,7 +71,10 @@ export function createSourceReport({ writer, events, store }: SourceReportDepend
       const told = { ...object, status: next };
       // A chart's events have the reason of its condition, any other source's the common one (contract 1.0, "Events").
       if (archived?.isNew) tell(told, 'Normal', archived.conditionReason ?? 'NewArtifact', archived.message);
-      else if (!wasReady) tell(told, 'Normal', 'Succeeded', message);
+      else if (archived && isRemade(object, archived)) {
+        const lost = `the stored artifact of revision '${revision ?? ''}' was lost or damaged`;
+        tell(told, 'Warning', 'ArtifactVerificationFailed', `${lost}, and has been made again`);
+      } else if (!wasReady) tell(told, 'Normal', 'Succeeded', message);
       else if (input.request && input.trigger === 'request') {
         tell(
           told,

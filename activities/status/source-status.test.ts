@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SourceObject } from '../source/source-driver.ts';
-import { sourceStatusAfterFailure, sourceStatusAfterSuccess } from './source-status.ts';
+import { isRemade, sourceStatusAfterFailure, sourceStatusAfterSuccess } from './source-status.ts';
 
 const context = { generation: 2, now: '2026-01-01T00:00:00Z' };
 const artifact = { digest: 'sha256:1', path: 'p', url: 'u', revision: '1.0.0', lastUpdateTime: context.now };
@@ -51,4 +51,16 @@ describe('the status of a chart', () => {
     const after = sourceStatusAfterSuccess(chart(failed), context, archived);
     expect(Object.keys(conditions(after)).sort()).toEqual(['ArtifactInStorage', 'Ready']);
   });
+});
+
+it('an artifact was made again only where nothing but its time is another', () => {
+  const status = { artifact, observedGeneration: 2 };
+  const again = { ...artifact, lastUpdateTime: '2026-01-01T00:10:00Z' };
+  expect(isRemade(chart(status), { artifact: again })).toBe(true);
+  expect(isRemade(chart(status), { artifact })).toBe(false);
+  expect(isRemade(chart({ ...status, observedGeneration: 1 }), { artifact: again })).toBe(false);
+  expect(isRemade(chart(), { artifact: again })).toBe(false);
+  for (const changed of [{ digest: 'sha256:2' }, { revision: '1.0.1' }, { url: 'v' }]) {
+    expect(isRemade(chart(status), { artifact: { ...again, ...changed } })).toBe(false);
+  }
 });

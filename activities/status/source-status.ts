@@ -112,3 +112,17 @@ function withoutObserved(status: SourceStatus): SourceStatus {
   const kept = Object.entries(status).map(([name, value]) => [name, isShape(name) ? undefined : value]);
   return Object.fromEntries(kept) as SourceStatus;
 }
+
+/**
+ * True when the artifact in the status was made again, with nothing about it changed: its file was lost or damaged
+ * (contract 1.0, the storage step).
+ */
+export function isRemade(
+  { status = {}, metadata }: SourceObject,
+  { artifact }: Pick<ArchivedSource, 'artifact'>,
+): boolean {
+  const before = status.artifact;
+  if (!before || status.observedGeneration !== metadata.generation) return false;
+  const isSame = (['digest', 'revision', 'url'] as const).every((field) => before[field] === artifact[field]);
+  return isSame && before.lastUpdateTime !== artifact.lastUpdateTime;
+}

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { packArchive } from '../../activities/artifact/pack-archive.ts';
 import type { KubeClient } from '../../k8s/client.ts';
 import { refOf } from '../../k8s/object.ts';
+import { startCli } from './cli-process.ts';
 import { configMap, connectCluster, kustomization } from './harness.ts';
 import { createScenario } from './scenario.ts';
 
@@ -71,4 +72,14 @@ it('is applied, and applied again as soon as its producer writes another artifac
 
   await scenario.applied(await write('two'));
   expect((await scenario.configMap('settings'))?.data).toEqual({ v: 'two' });
+
+  const run = async (...words: string[]) => await startCli([...words, '-n', namespace]).result;
+  expect(await run('reconcile', 'ks', 'app', '--with-source')).toMatchObject({ code: 0, stderr: '' });
+  expect((await run('get', 'source', 'external')).stdout).toMatch(
+    /made\s+latest@sha256:\w{8}\s+-\s+Unknown\s+waiting for/,
+  );
+  expect(await run('reconcile', 'source', 'external', 'made')).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('cannot be reconciled: its status is written by who makes it') as string,
+  });
 });

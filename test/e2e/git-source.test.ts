@@ -7,6 +7,7 @@ import { createTestRepository, startTestGitServer, type TestRepository } from '.
 import { startGitHubApi } from '../servers/github-api.ts';
 import { startHttpProxy } from '../servers/http-proxy.ts';
 import { generateSshKey, type KeyPair, startSshd, type TestSshd } from '../servers/sshd.ts';
+import { startCli } from './cli-process.ts';
 import {
   conditionOf,
   configMap,
@@ -111,6 +112,32 @@ test('a repository over SSH is applied, follows a push, and says what is wrong w
     expect.arrayContaining(['Normal NewArtifact', 'Warning AuthenticationFailed', 'Warning GitOperationFailed']),
   );
   expect(JSON.stringify(seen)).not.toContain('PRIVATE KEY');
+});
+
+test('"continuo create source git" makes the key, reads those of the host, and keeps both when it is run again', async () => {
+  const namespace = await createNamespace(client, 'git-ssh-cli');
+  repositoryAt(sshd.root, namespace, { 'app.yaml': configMap('app', { v: '1' }) });
+  const create = (...flags: string[]) =>
+    startCli([
+      ...['create', 'source', 'git', 'app', '-n', namespace],
+      ...[`--url=${sshd.url}/${namespace}.git`, '--branch=main', '--timeout=30s', ...flags],
+    ]).result;
+  expect(await create()).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('give -s (--silent)') });
+
+  const refusedLogin = await create('--silent', '--no-wait-ready');
+  expect(refusedLogin).toMatchObject({ code: 0, stdout: expect.stringContaining(`✔ Secret/${namespace}/app created`) });
+  const [deployKey = ''] = /ecdsa-sha2-nistp384 \S+$/m.exec(refusedLogin.stdout) ?? [];
+  const secret = await client.get({ group: '', version: 'v1', kind: 'Secret', namespace, name: 'app' });
+  const { known_hosts: hosts = '' } = (secret as { data?: Record<string, string> }).data ?? {};
+  expect(Buffer.from(hosts, 'base64').toString().split('\n').sort()).toEqual(
+    sshd.knownHosts().trim().split('\n').sort(),
+  );
+
+  sshd.authorize(key.publicKey, deployKey);
+  const again = await create();
+  expect(again.stdout).toContain(`► Secret/${namespace}/app is there and stays as it is`);
+  expect(again.stdout).toContain(`✔ GitRepository/${namespace}/app is ready: stored artifact for revision 'main@sha1:`);
+  sshd.authorize(key.publicKey);
 });
 
 test('a GitHub App logs in through a proxy, and the provider must fit the Secret', async () => {

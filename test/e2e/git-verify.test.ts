@@ -127,6 +127,13 @@ it('makes an artifact again that is lost or damaged, as soon as somebody asks fo
     await eventually('the artifact to be there again', async () => (await fetch(address)).status === 200, 15_000);
     expect(statusOf(await scenario.source()).artifact?.digest).toBe(digest);
   }
+  const lost = `the stored artifact of revision '${scenario.first}' was lost or damaged, and has been made again`;
+  await eventually('the event', async () => {
+    const told = (await scenario.events(await scenario.source())).map(({ type, reason, message }) =>
+      [type, reason, message].join(' '),
+    );
+    return told.includes(`Warning ArtifactVerificationFailed ${lost}`);
+  });
   const head = await fetch(address, { method: 'HEAD' });
   const part = await fetch(address, { headers: { range: 'bytes=0-1' } });
   const known = await fetch(address, { headers: { 'if-none-match': head.headers.get('etag') ?? '' } });

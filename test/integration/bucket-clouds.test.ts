@@ -1,5 +1,5 @@
 // Buckets of Google and Azure, and the token services, against a local server that checks every signature.
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -177,6 +177,19 @@ describe('Azure Blob Storage', () => {
       () => ({
         ...application,
         clientCertificate: testPem('client.crt') + testPem('client.key'),
+        authorityHost: cloud.url,
+      }),
+    ],
+    [
+      'a client certificate whose key is encrypted',
+      () => ({
+        ...application,
+        clientCertificate:
+          testPem('client.crt') +
+          createPrivateKey(testPem('client.key'))
+            .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'of-the-key' })
+            .toString(),
+        clientCertificatePassword: 'of-the-key',
         authorityHost: cloud.url,
       }),
     ],

@@ -225,6 +225,12 @@ describe('a Git server', () => {
     expect(fixture.list(after.archived)).toContain('logo.png');
     report(after);
     expect((await fetchRevision()).isUnchanged).toBe(true);
+    for (const changed of [{ sparseCheckout: ['app'] }, { recurseSubmodules: true }]) {
+      if (object) Object.assign(object, { spec: { ...object.spec, ...changed } });
+      expect((await fetchRevision()).isUnchanged).toBe(false);
+      if (object)
+        Object.assign(object, { spec: { ...object.spec, sparseCheckout: undefined, recurseSubmodules: undefined } });
+    }
 
     writeFileSync(join(directory, 'artifacts', after.archived.artifact.path), 'damaged');
     expect((await fetchRevision()).isUnchanged).toBe(false);
@@ -445,14 +451,14 @@ describe('a Git server', () => {
   }, 120_000);
 
   it('refuses what cannot be', async () => {
-    const refused: [Partial<GitRepositorySpec>, string][] = [
-      [{ url: 'ssh://git@example.test' }, 'URLInvalid'],
-      [{ url: 'http://' }, 'URLInvalid'],
-      [{ provider: 'azure' }, 'InvalidProviderConfiguration'],
+    const refused: [Partial<GitRepositorySpec>, string, string][] = [
+      [{ url: 'ssh://git@example.test' }, 'URLInvalid', 'expected "ssh://<user>@<host>[:<port>]/<repository>"'],
+      [{ url: 'http://' }, 'URLInvalid', 'spec.url is not a valid address: expected '],
+      [{ provider: 'azure' }, 'InvalidProviderConfiguration', 'spec.provider "azure"'],
     ];
-    for (const [spec, reason] of refused) {
+    for (const [spec, reason, words] of refused) {
       use(url, spec);
-      expect((await failureOf(fetchRevision())).reason).toBe(reason);
+      expect(await failureOf(fetchRevision())).toEqual({ reason, message: expect.stringContaining(words) as string });
     }
   });
 });

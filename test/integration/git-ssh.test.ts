@@ -206,6 +206,20 @@ describe('credentials', () => {
     fixture.secrets['apps/ssh'] = { identity: key.privateKey, known_hosts: hashKnownHosts(server.knownHosts()) };
     expect((await fixture.fetch()).refName).toBe('refs/heads/main');
   });
+
+  it('uses no algorithms but those that the installation allows, and says when the server has none of them', async () => {
+    fixture.restart({ sshAlgorithms: { kex: ['ecdh-sha2-nistp384'], hostKey: ['rsa-sha2-256'] } });
+    expect((await fixture.fetch()).refName).toBe('refs/heads/main');
+    fixture.restart({ sshAlgorithms: { kex: ['diffie-hellman-group14-sha1'] } });
+    expect(await fixture.failureOf(fixture.fetch())).toEqual({
+      reason: 'GitOperationFailed',
+      message: expect.stringMatching(
+        /no matching key exchange algorithm"; the server has none of CONTINUO_SSH_KEX_ALGOS/,
+      ),
+    });
+    fixture.restart({ sshAlgorithms: { hostKey: ['ssh-rsa'] } });
+    expect((await fixture.failureOf(fixture.fetch())).message).toContain('or of CONTINUO_SSH_HOSTKEY_ALGOS');
+  });
 });
 
 describe('a bad network', () => {

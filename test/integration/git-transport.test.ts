@@ -89,7 +89,9 @@ describe('a proxy of spec.proxySecretRef', () => {
     fixture.use(`${server.url}/a.git`, spec);
     const { reason, message } = await fixture.failureOf(fixture.fetch());
     expect(reason).toBe('GitOperationFailed');
-    expect(message).toMatch(/proxy.*407|407.*proxy/i);
+    expect(message).toBe(
+      `listing the refs of "${server.url}/a.git" failed (HTTP 407): the proxy refused the login; check "username" and "password" of the Secret named by spec.proxySecretRef`,
+    );
     expect(message).not.toContain('wr0ng');
     expect(server.requests).toEqual([]);
   });

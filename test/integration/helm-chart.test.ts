@@ -168,7 +168,10 @@ describe('a chart of a HelmRepository', () => {
         "invalid chart reference: no 'web' chart with version matching '9.x' found in the index: the newest is '2.0.0'",
     });
     use({ version: 'nonsense' });
-    expect((await fails()).reason).toBe('InvalidChartReference');
+    expect(await fails()).toEqual({
+      reason: 'InvalidChartReference',
+      message: expect.stringContaining("chart 'web': ") as string,
+    });
     use({ sourceRef: { kind: 'HelmRepository', name: 'gone' } });
     expect(await fails()).toEqual({
       reason: 'SourceUnavailable',
@@ -239,7 +242,10 @@ describe('a chart of a HelmRepository', () => {
       message: expect.stringMatching(/chart 'web' version '1\.1\.0' was not found \(HTTP 404\)/) as string,
     });
     server.faults.status = 403;
-    expect((await fails()).reason).toBe('AuthenticationFailed');
+    expect(await fails()).toEqual({
+      reason: 'AuthenticationFailed',
+      message: expect.stringContaining('access was refused (HTTP 403): it needs credentials: name a Secret') as string,
+    });
     delete server.faults.status;
     server.faults.stallAfterBytes = 100;
     fixture.put('HelmRepository', 'charts', { url: server.url, timeout: '300ms' });

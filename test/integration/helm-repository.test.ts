@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { defaultHelmLimits } from '../../activities/source/helm/helm-limits.ts';
 import { chartFiles, startChartRepository, type TestChartRepository } from '../servers/chart-repository.ts';
 import { otherCaPem, testPem } from '../servers/git.ts';
 import { createHelmFixture, failureOf, type HelmFixture } from '../servers/helm-fixture.ts';
@@ -162,8 +163,18 @@ describe('a repository over HTTP', () => {
     server.faults.isCompressed = true;
     expect(await fails()).toEqual({
       reason: 'Failed',
-      message: `index of Helm repository "${server.url}/" is larger than the 50 MiB allowed`,
+      message: `index of Helm repository "${server.url}/" is larger than the 50 MiB allowed (CONTINUO_HELM_INDEX_MAX_MIB)`,
     });
+  });
+
+  it('may have a larger index where the installation says so', async () => {
+    const padded = `${readFileSync(join(server.directory, 'index.yaml'), 'utf8')}${'#'.repeat(51 * 1024 * 1024)}\n`;
+    server.faults.content = { suffix: 'index.yaml', body: padded };
+    server.faults.isCompressed = true;
+    await fixture.close();
+    fixture = createHelmFixture({ ...defaultHelmLimits, indexBytes: 60 * 1024 * 1024 });
+    use({ url: server.url });
+    expect(await reconcile()).toMatchObject({ isNew: true, sizeBytes: Buffer.byteLength(padded) });
   });
 
   it('ends at once when the stage is cancelled', async () => {

@@ -7,6 +7,7 @@ import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts
 import { createChartRepositories } from '../../activities/source/helm/chart-repositories.ts';
 import { createHelmChartSource } from '../../activities/source/helm/helm-chart-source.ts';
 import { createHelmRepositorySource } from '../../activities/source/helm/helm-repository-source.ts';
+import { defaultHelmLimits } from '../../activities/source/helm/helm-limits.ts';
 import { createIndexCache } from '../../activities/source/helm/index-cache.ts';
 import { createSourceActivities } from '../../activities/source/source-activities.ts';
 import type {
@@ -36,18 +37,21 @@ export interface HelmFixture extends SourceFixture {
   publishSource(kind: string, name: string, revision: string, files: Record<string, string | Buffer>): Promise<void>;
 }
 
-export function createHelmFixture(): HelmFixture {
+/** `limits` as the options of the worker set them. */
+export function createHelmFixture(limits = defaultHelmLimits): HelmFixture {
   const fixture = createSourceFixture();
   const { directory, store, localStore, readSecret } = fixture;
   const unpacked = createUnpackedArtifacts({ directory: join(directory, 'unpacked'), localStore });
   const indexes = createIndexCache({
     readArtifact: createReadArtifact({ directory: join(directory, 'downloads'), localStore }),
+    maxIndexBytes: limits.indexBytes,
   });
   const objects = new Map<string, SourceObject>();
   const abort = new AbortController();
   const deps = {
     store,
     indexes,
+    limits,
     unpacked,
     dataDirectory: directory,
     readSecret,

@@ -4,6 +4,7 @@ import { failure, messageOf } from '../../errors.ts';
 import { type ProxySettings, secretText, type TlsSettings, tlsFromSecret } from '../http/tls-secret.ts';
 import { type KnownHost, parseKnownHosts } from './ssh/known-hosts.ts';
 import { parsePrivateKey } from './ssh/private-key.ts';
+import type { SshAlgorithms } from './ssh/ssh-algorithms.ts';
 
 /** How to log in and whom to trust. */
 export interface GitCredentials {
@@ -26,6 +27,8 @@ export interface SshCredentials {
   username?: string;
   identity: ParsedKey;
   knownHosts: KnownHost[];
+  /** What the installation allows. */
+  algorithms?: SshAlgorithms;
 }
 
 const expectedKeys =
@@ -90,7 +93,7 @@ export function credentialsFromSecret(
 export function sshCredentialsFromSecret(
   secretName: string,
   data: Record<string, Uint8Array> | undefined,
-): GitCredentials {
+): GitCredentials & { ssh: SshCredentials } {
   const origin = `Secret "${secretName}"`;
   if (!data) throw refuse(`${origin} named by spec.secretRef does not exist`);
   const identity = secretText(data, 'identity');

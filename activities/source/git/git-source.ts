@@ -24,6 +24,7 @@ import {
 } from './include-artifacts.ts';
 import { remoteOf } from './remote.ts';
 import { createGitRepositories } from './repositories.ts';
+import type { SshAlgorithms } from './ssh/ssh-algorithms.ts';
 import { type MountedTrees, withSubmodules } from './submodule-trees.ts';
 import { refuseBadUrl } from './bad-url.ts';
 import { isVerified, trustedKeysOf, verificationModeOf, verifyObjects } from './verify-revision.ts';
@@ -42,6 +43,7 @@ export interface GitSourceDeps extends LargePackOptions {
   maxRepositoryBytes?: number;
   /** Trees kept in memory between commits. @default 16 MiB */
   objectCacheBytes?: number;
+  sshAlgorithms?: SshAlgorithms;
 }
 
 export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository> {
@@ -52,7 +54,8 @@ export function createGitSource(deps: GitSourceDeps): SourceDriver<GitRepository
     gitBinary: deps.gitBinary,
     largePackBytes: deps.largePackBytes,
   });
-  const remotes = { readSecret: deps.readSecret, logins: deps.logins, tokens: createGitHubTokens() };
+  const { readSecret, logins, sshAlgorithms } = deps;
+  const remotes = { readSecret, logins, sshAlgorithms, tokens: createGitHubTokens() };
   const cache = createByteCache(deps.objectCacheBytes ?? 16 * 1024 * 1024);
 
   return {

@@ -37,6 +37,9 @@ const cutConnection = new Set(['UND_ERR_SOCKET', 'ECONNRESET']);
 
 /** The words for an error of the network or of the protocol, with its code; `hint` is added when the connection was cut. */
 export function describeRemoteError(error: unknown, hint = ''): string {
+  const proxyStatus = proxyStatusOf(error);
+  if (proxyStatus === '407') return `(HTTP 407): the proxy refused the login; ${checkProxySecret}`;
+  if (proxyStatus) return `(HTTP ${proxyStatus}): the proxy refused to connect; ask who runs it`;
   const code = codeOf(error);
   const words = code ? networkWords[code] : undefined;
   if (words) return `(${code}): ${words}${hint && cutConnection.has(code ?? '') ? `; ${hint}` : ''}`;
@@ -45,6 +48,17 @@ export function describeRemoteError(error: unknown, hint = ''): string {
     return `(${code}): the TLS connection could not be established`;
   }
   return code ? `(${code}): ${messageOf(error)}` : `: ${messageOf(error)}`;
+}
+
+const checkProxySecret = 'check "username" and "password" of the Secret named by spec.proxySecretRef';
+
+/** The status with which a proxy refused a request or a tunnel: undici puts it into words alone. */
+function proxyStatusOf(error: unknown): string | undefined {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    const found = /^Proxy (?:Authentication Required|response) \((\d{3})\)/.exec(current.message)?.[1];
+    if (found) return found;
+  }
+  return undefined;
 }
 
 /** What to look at when a server cuts a connection: with TLS 1.3 one that misses the client's certificate says no more. */

@@ -14,12 +14,14 @@ import {
 } from './credentials.ts';
 import { type GitHubTokens, gitHubAppOf, gitHubUser, hasGitHubApp } from './github-app.ts';
 import type { GitRemote } from './repositories.ts';
+import type { SshAlgorithms } from './ssh/ssh-algorithms.ts';
 
 export interface RemoteDeps {
   readSecret(namespace: string, name: string): Promise<SecretData>;
   tokens: GitHubTokens;
   /** Logins of the providers `aws` and `azure`. */
   logins: Pick<CloudLogins, 'git'>;
+  sshAlgorithms?: SshAlgorithms;
 }
 
 /** The address is known at once; the Secrets are read when the remote is asked for, and so anew for each operation. */
@@ -65,7 +67,9 @@ export function remoteOf(
     if (hasGitHubApp(data)) {
       throw misfit(`${origin} has the keys of a GitHub App, but spec.provider is not "github"`);
     }
-    return isSsh ? sshCredentialsFromSecret(secretName, data) : credentialsFromSecret(secretName, data);
+    if (!isSsh) return credentialsFromSecret(secretName, data);
+    const credentials = sshCredentialsFromSecret(secretName, data);
+    return { ...credentials, ssh: { ...credentials.ssh, algorithms: deps.sshAlgorithms } };
   }
 
   async function gitHubCredentials(

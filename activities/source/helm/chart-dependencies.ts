@@ -6,10 +6,12 @@ import { compileConstraint, versionOfTag } from '../git/semver-constraint.ts';
 import { type Chart, readChart, sizeOfChart } from './chart.ts';
 import { type ChartFiles, checkUnpacked, readChartArchive } from './chart-files.ts';
 import type { ChartDependency, HelmYaml } from './chart-metadata.ts';
+import type { HelmLimits } from './helm-limits.ts';
 import type { ChartRemote } from './chart-remote.ts';
 
 export interface DependencySources {
   yaml: HelmYaml;
+  limits: HelmLimits;
   /** Path of the chart below the root of its source. */
   chartPath: string;
   /** The files of the chart at a path below the root; undefined when nothing is there. */
@@ -107,21 +109,24 @@ async function add(dependency: ChartDependency, sources: DependencySources, sign
   }
 }
 
-async function localChart(dependency: ChartDependency, { yaml, chartPath, local }: DependencySources): Promise<Chart> {
+async function localChart(
+  dependency: ChartDependency,
+  { yaml, limits, chartPath, local }: DependencySources,
+): Promise<Chart> {
   const { name, repository } = dependency;
   const reference = repository === '' ? `charts/${name}` : repository.slice('file://'.length);
   // Whatever climbs out of the source's root stays at the root.
   const path = posix.resolve('/', chartPath, reference).slice(1);
   const files = await local(path);
   if (!files) throw new Error(`no chart found at '${path || '.'}' (reference '${reference}')`);
-  const chart = await readChart(files, yaml);
+  const chart = await readChart(files, yaml, limits);
   if (isAllowed(dependency, chart.metadata.version)) return chart;
   throw new Error(`the chart at '${path}' has version '${chart.metadata.version}', which the range does not allow`);
 }
 
 async function remoteChart(
   { name, version, repository }: ChartDependency,
-  { yaml, remote }: DependencySources,
+  { yaml, limits, remote }: DependencySources,
   signal: AbortSignal,
 ): Promise<Chart> {
   if (repository.startsWith('@') || repository.startsWith('alias:')) {
@@ -131,7 +136,7 @@ async function remoteChart(
   }
   const found = await (await remote(repository)).find(name, version === '' ? '*' : version, signal);
   const archive = await (await remote(repository)).pull(found, signal);
-  return await readChart(await readChartArchive(archive), yaml);
+  return await readChart(await readChartArchive(archive, limits), yaml, limits);
 }
 
 function problem(message: string, cause?: unknown): ReturnType<typeof failure> {

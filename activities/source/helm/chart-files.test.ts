@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { Header } from 'tar';
 import { describe, expect, it } from 'vitest';
 import { readChartArchive } from './chart-files.ts';
+import { defaultHelmLimits } from './helm-limits.ts';
 
 interface Entry {
   path: string;
@@ -68,5 +69,14 @@ describe('the archive of a chart', () => {
     ['a truncated archive', gzipSync(tarball([chart]).subarray(0, 700)), 'its tar stream is broken'],
   ])('is refused: %s', async (_title, archive, problem) => {
     await expect(readChartArchive(archive)).rejects.toThrow(problem);
+  });
+
+  it('has the limits of the installation', async () => {
+    const archive = packed(chart, { path: 'web/x', content: Buffer.alloc(6 * 1024 * 1024) });
+    const limits = { ...defaultHelmLimits, chartFileBytes: 6 * 1024 * 1024 };
+    expect((await readChartArchive(archive, limits)).size).toBe(2);
+    await expect(readChartArchive(archive, { ...limits, chartBytes: 1024 })).rejects.toThrow(
+      'MiB allowed (CONTINUO_HELM_CHART_MAX_MIB)',
+    );
   });
 });

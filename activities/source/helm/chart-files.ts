@@ -3,13 +3,12 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { Parser } from 'tar';
 import { messageOf } from '../../errors.ts';
+import { defaultHelmLimits, type HelmLimits, overLimit } from './helm-limits.ts';
 
 /** Path below the chart's directory → content. */
 export type ChartFiles = Map<string, Uint8Array>;
 
-/** Helm's own limits, and contract 1.4. */
-export const maxChartBytes = 10 * 1024 * 1024;
-export const maxChartFileBytes = 5 * 1024 * 1024;
+/** Helm's own limits. */
 const maxUnpackedBytes = 100 * 1024 * 1024;
 const maxFiles = 10_000;
 
@@ -17,9 +16,9 @@ const maxFiles = 10_000;
  * Unpacks a packaged chart in memory. Links and devices are passed over, as Helm does. Throws an `Error` for what is no
  * tar.gz, over the limits, leaves its directory, or is not below exactly one directory.
  */
-export async function readChartArchive(archive: Uint8Array): Promise<ChartFiles> {
-  if (archive.byteLength > maxChartBytes) throw new Error(`it is larger than the ${mebibytes(maxChartBytes)} allowed`);
-  const files = readTar(await unzip(archive));
+export async function readChartArchive(archive: Uint8Array, limits = defaultHelmLimits): Promise<ChartFiles> {
+  if (archive.byteLength > limits.chartBytes) throw new Error(`it is ${overLimit(limits, 'chartBytes')}`);
+  const files = readTar(await unzip(archive), limits);
   if (files.size === 0) throw new Error('it has no files');
   return files;
 }
@@ -35,7 +34,7 @@ async function unzip(archive: Uint8Array): Promise<Buffer> {
   }
 }
 
-function readTar(tarball: Buffer): ChartFiles {
+function readTar(tarball: Buffer, limits: HelmLimits): ChartFiles {
   const files: ChartFiles = new Map();
   let problem: string | undefined;
   const parser = new Parser({
@@ -43,7 +42,7 @@ function readTar(tarball: Buffer): ChartFiles {
     onReadEntry(entry) {
       const path = entry.path.replaceAll('\\', '/');
       if (!['File', 'OldFile', 'ContiguousFile'].includes(entry.type)) return entry.resume();
-      problem ??= problemOf(path, entry.size, files.size);
+      problem ??= problemOf(path, entry.size, files.size, limits);
       if (problem !== undefined) return entry.resume();
       const chunks: Buffer[] = [];
       entry.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -58,7 +57,7 @@ function readTar(tarball: Buffer): ChartFiles {
   return files;
 }
 
-function problemOf(path: string, sizeBytes: number, count: number): string | undefined {
+function problemOf(path: string, sizeBytes: number, count: number, limits: HelmLimits): string | undefined {
   const shown = `"${path.slice(0, 200).replaceAll('\0', String.raw`\0`)}"`;
   const segments = path.split('/');
   if (segments.length < 2) return `entry ${shown} is not below the directory of the chart`;
@@ -66,7 +65,7 @@ function problemOf(path: string, sizeBytes: number, count: number): string | und
     return `entry ${shown} leads out of the chart`;
   }
   if (segments.some((segment) => segment === '' || segment === '.')) return `entry ${shown} is no normal path`;
-  if (sizeBytes > maxChartFileBytes) return `file ${shown} is larger than the ${mebibytes(maxChartFileBytes)} allowed`;
+  if (sizeBytes > limits.chartFileBytes) return `file ${shown} is ${overLimit(limits, 'chartFileBytes')}`;
   return count >= maxFiles ? `it has more than the ${maxFiles} files allowed` : undefined;
 }
 

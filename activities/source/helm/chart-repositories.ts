@@ -7,6 +7,7 @@ import type { ChartRemote } from './chart-remote.ts';
 import type { ChartIndex } from './chart-index.ts';
 import type { IndexCache } from './index-cache.ts';
 import { downloadIndex } from './index-download.ts';
+import { defaultHelmLimits, type HelmLimits } from './helm-limits.ts';
 import { createIndexedRemote } from './indexed-remote.ts';
 import { readIndexAside } from './index-reader.ts';
 import { createOciRemote } from './oci-remote.ts';
@@ -17,6 +18,8 @@ export interface ChartRepositoriesDeps extends RegistryAccessDeps {
   indexes: IndexCache;
   /** All that there are in a namespace. */
   helmRepositories(namespace: string): HelmRepository[];
+  /** @default those of Flux */
+  limits?: HelmLimits;
 }
 
 export interface ChartRepositories {
@@ -27,15 +30,18 @@ export interface ChartRepositories {
 }
 
 export function createChartRepositories(deps: ChartRepositoriesDeps): ChartRepositories {
+  const { limits = defaultHelmLimits } = deps;
+
   async function open(repository: HelmRepository, signal: AbortSignal): Promise<ChartRemote> {
     const { spec, metadata, status } = repository;
     const namespace = metadata.namespace ?? '';
-    if (spec.url.startsWith('oci://')) return createOciRemote(await registryAccessOf(spec, namespace, deps, signal));
+    if (spec.url.startsWith('oci://'))
+      return createOciRemote(await registryAccessOf(spec, namespace, deps, signal), limits);
     const access = await openRepositoryAccess(deps.readSecret, namespace, spec);
     const { artifact } = status ?? {};
-    if (artifact) return createIndexedRemote(access, (within) => stored(artifact, metadata.name, within));
+    if (artifact) return createIndexedRemote(access, (within) => stored(artifact, metadata.name, within), limits);
     let index: Promise<ChartIndex> | undefined;
-    return createIndexedRemote(access, async (within) => await (index ??= downloaded(access, within)));
+    return createIndexedRemote(access, async (within) => await (index ??= downloaded(access, limits, within)), limits);
   }
 
   async function stored(artifact: Artifact, name: string, signal: AbortSignal): Promise<ChartIndex> {
@@ -58,8 +64,8 @@ export function createChartRepositories(deps: ChartRepositoriesDeps): ChartRepos
   };
 }
 
-async function downloaded(access: RepositoryAccess, signal: AbortSignal): Promise<ChartIndex> {
-  const { bytes, sourceName } = await downloadIndex(access, signal, 'ChartPullError');
+async function downloaded(access: RepositoryAccess, limits: HelmLimits, signal: AbortSignal): Promise<ChartIndex> {
+  const { bytes, sourceName } = await downloadIndex(access, limits, signal, 'ChartPullError');
   try {
     return await readIndexAside(bytes, signal);
   } catch (error) {

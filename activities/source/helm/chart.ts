@@ -9,6 +9,7 @@ import {
   readChartMetadata,
   readDependencies,
 } from './chart-metadata.ts';
+import { defaultHelmLimits, type HelmLimits } from './helm-limits.ts';
 
 export interface Chart {
   metadata: ChartMetadata;
@@ -32,6 +33,7 @@ interface Unpacked {
 export async function readChart(
   files: ChartFiles,
   yaml: HelmYaml,
+  limits = defaultHelmLimits,
   depth = 0,
   unpacked: Unpacked = { sizeBytes: 0 },
 ): Promise<Chart> {
@@ -60,7 +62,7 @@ export async function readChart(
   return {
     metadata,
     files: own,
-    dependencies: await readSubcharts(below, yaml, depth + 1, unpacked),
+    dependencies: await readSubcharts(below, yaml, limits, depth + 1, unpacked),
     ...(lock === undefined ? {} : { locked: readDependencies(yaml.read(lock)['dependencies']) }),
   };
 }
@@ -68,6 +70,7 @@ export async function readChart(
 async function readSubcharts(
   below: Map<string, ChartFiles>,
   yaml: HelmYaml,
+  limits: HelmLimits,
   depth: number,
   unpacked: Unpacked,
 ): Promise<Chart[]> {
@@ -76,13 +79,13 @@ async function readSubcharts(
     if (/^[_.]/.test(name)) continue;
     try {
       if (name.endsWith('.tgz')) {
-        const inner = await readChartArchive(files.get('') ?? new Uint8Array());
+        const inner = await readChartArchive(files.get('') ?? new Uint8Array(), limits);
         for (const content of inner.values()) unpacked.sizeBytes += content.byteLength;
         checkUnpacked(unpacked.sizeBytes);
-        charts.push(await readChart(inner, yaml, depth, unpacked));
+        charts.push(await readChart(inner, yaml, limits, depth, unpacked));
       } else {
         files.delete(''); // a file beside the charts, which Helm refuses as well
-        charts.push(await readChart(files, yaml, depth, unpacked));
+        charts.push(await readChart(files, yaml, limits, depth, unpacked));
       }
     } catch (error) {
       throw new Error(`"charts/${name.slice(0, 100)}": ${messageOf(error)}`, { cause: error });

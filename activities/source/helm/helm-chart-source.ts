@@ -19,6 +19,7 @@ import { type HelmYaml, readChartMetadata, withBuildMetadata } from './chart-met
 import { type ChartRemote, invalidReference, pullError } from './chart-remote.ts';
 import type { ChartRepositories } from './chart-repositories.ts';
 import { isExactVersion } from './chart-version.ts';
+import { defaultHelmLimits, type HelmLimits } from './helm-limits.ts';
 import { type LocalChart, pathInSource, readLocalChart, readSourceFile } from './local-charts.ts';
 import { mergeValuesFiles } from './values-files.ts';
 
@@ -30,6 +31,8 @@ export interface HelmChartSourceDeps {
   yaml: HelmYaml;
   readSecret(namespace: string, name: string): Promise<SecretData>;
   publicRoot: PublicRoot;
+  /** @default those of Flux */
+  limits?: HelmLimits;
   /** The live source; undefined when it does not exist. */
   source(kind: HelmChart['spec']['sourceRef']['kind'], ref: NamespacedName): Promise<SourceObject | undefined>;
 }
@@ -42,7 +45,7 @@ interface ChartOrigin {
 }
 
 export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<HelmChart> {
-  const { store, yaml, repositories } = deps;
+  const { store, yaml, repositories, limits = defaultHelmLimits } = deps;
 
   async function originOf(object: HelmChart): Promise<ChartOrigin> {
     const { kind, name } = object.spec.sourceRef;
@@ -87,7 +90,7 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
     const path = pathInSource(object.spec.chart);
     let local: LocalChart | undefined;
     try {
-      local = await readLocalChart(await unpack(artifact, signal), path);
+      local = await readLocalChart(await unpack(artifact, signal), path, limits);
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof Error && error.name === 'ApplicationFailure') throw error;
@@ -119,7 +122,7 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
     const { spec } = object;
     let chart: Chart;
     try {
-      chart = await readChart(local.files, yaml);
+      chart = await readChart(local.files, yaml, limits);
     } catch (error) {
       throw failure('ChartPackageError', `chart package error: chart '${built.name}': ${messageOf(error)}`);
     }
@@ -128,8 +131,8 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
     const valuesFiles: string[] = [];
     if (wanted.length > 0) {
       const read = async (path: string): Promise<Uint8Array | undefined> =>
-        source ? await readSourceFile(source, pathInSource(path)) : local.files.get(pathInSource(path));
-      const merged = await mergeValuesFiles(wanted, spec.ignoreMissingValuesFiles ?? false, read, yaml);
+        source ? await readSourceFile(source, pathInSource(path), limits) : local.files.get(pathInSource(path));
+      const merged = await mergeValuesFiles(wanted, spec.ignoreMissingValuesFiles ?? false, read, yaml, limits);
       if (merged.files.length > 0) chart.files.set('values.yaml', Buffer.from(merged.text));
       valuesFiles.push(...merged.files);
     }
@@ -145,8 +148,9 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
         chart,
         {
           yaml,
+          limits,
           chartPath: pathInSource(spec.chart),
-          local: async (path) => (await readLocalChart(source, path))?.files,
+          local: async (path) => (await readLocalChart(source, path, limits))?.files,
           remote,
         },
         signal,
@@ -198,7 +202,7 @@ export function createHelmChartSource(deps: HelmChartSourceDeps): SourceDriver<H
       let source: UnpackedArtifact | undefined;
       if (built.found) {
         const remote: ChartRemote = await repositories.of(origin.source as HelmRepository, signal);
-        local = await pulled(await remote.pull(pinned(built.found, fetched), signal), built.found, yaml);
+        local = await pulled(await remote.pull(pinned(built.found, fetched), signal), built.found, yaml, limits);
       } else {
         source = await unpack(origin.artifact, signal);
         local = await localChart(object, origin, signal);
@@ -265,10 +269,15 @@ function pinned(chart: IndexedChart, { found }: FetchedRevision): IndexedChart {
 }
 
 /** A pulled package, once it is known to be the chart that was asked for. */
-async function pulled(archive: Uint8Array, asked: IndexedChart, yaml: HelmYaml): Promise<LocalChart> {
+async function pulled(
+  archive: Uint8Array,
+  asked: IndexedChart,
+  yaml: HelmYaml,
+  limits: HelmLimits,
+): Promise<LocalChart> {
   const subject = `chart '${asked.name}' version '${asked.version}'`;
   try {
-    const files = await readChartArchive(archive);
+    const files = await readChartArchive(archive, limits);
     const text = files.get('Chart.yaml');
     if (!text) throw new Error('it has no Chart.yaml');
     const { name, version } = readChartMetadata(Buffer.from(text).toString('utf8'), yaml);

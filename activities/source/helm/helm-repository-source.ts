@@ -11,6 +11,7 @@ import { failure, messageOf } from '../../errors.ts';
 import type { SourceDriver } from '../source-driver.ts';
 import { isStored } from '../stored.ts';
 import type { ReadIndex } from './chart-index.ts';
+import { defaultHelmLimits, type HelmLimits } from './helm-limits.ts';
 import type { IndexCache } from './index-cache.ts';
 import { downloadChangedIndex, downloadIndex, nameOfIndex } from './index-download.ts';
 import { readIndexAside } from './index-reader.ts';
@@ -25,6 +26,8 @@ export interface HelmRepositorySourceDeps {
   readSecret: ReadSecret;
   /** Where charts look for what is read here. */
   indexes: IndexCache;
+  /** @default those of Flux */
+  limits?: HelmLimits;
 }
 
 /** Versions of indexes that are remembered, so that an unchanged one is not sent again. */
@@ -33,7 +36,7 @@ const maxRemembered = 1_000;
 const abandonedAfterMs = 600_000;
 
 export function createHelmRepositorySource(deps: HelmRepositorySourceDeps): SourceDriver<HelmRepository> {
-  const { store, readSecret, indexes } = deps;
+  const { store, readSecret, indexes, limits = defaultHelmLimits } = deps;
   const directory = join(deps.dataDirectory, 'helm-index');
   const remembered = new Map<string, Validators & { revision: string }>();
 
@@ -51,11 +54,11 @@ export function createHelmRepositorySource(deps: HelmRepositorySourceDeps): Sour
       const key = `${namespace}/${name} ${object.metadata.uid} ${access.url}`;
       const known = remembered.get(key);
       if (known && (await isStored(store, object, known.revision))) {
-        const changed = await downloadChangedIndex(access, signal, 'Failed', known);
+        const changed = await downloadChangedIndex(access, limits, signal, 'Failed', known);
         if (!changed) return { revision: known.revision, isUnchanged: true };
         return await found(changed);
       }
-      return await found(await downloadIndex(access, signal, 'Failed'));
+      return await found(await downloadIndex(access, limits, signal, 'Failed'));
 
       async function found({ bytes, etag, lastModified }: Validators & { bytes: Uint8Array }) {
         const hex = createHash('sha256').update(bytes).digest('hex');
@@ -73,7 +76,7 @@ export function createHelmRepositorySource(deps: HelmRepositorySourceDeps): Sour
       let hex = fetched.revision.replace('sha256:', '');
       let bytes = await take(directory, hex);
       if (!bytes) {
-        ({ bytes } = await downloadIndex(access, signal, 'Failed'));
+        ({ bytes } = await downloadIndex(access, limits, signal, 'Failed'));
         hex = createHash('sha256').update(bytes).digest('hex');
       }
       const sizeBytes = bytes.byteLength;

@@ -2,6 +2,7 @@
 // longest ago go first.
 import type { Artifact } from '../../artifact/artifact.ts';
 import type { ChartIndex, IndexedChart } from './chart-index.ts';
+import { defaultHelmLimits } from './helm-limits.ts';
 import { readIndexAside } from './index-reader.ts';
 
 export interface IndexCacheOptions {
@@ -13,6 +14,8 @@ export interface IndexCacheOptions {
   ): Promise<Uint8Array<ArrayBuffer>>;
   /** @default 64 MiB */
   maxBytes?: number;
+  /** Of an index as it is downloaded. @default the limit of Flux */
+  maxIndexBytes?: number;
 }
 
 export interface IndexCache {
@@ -22,10 +25,12 @@ export interface IndexCache {
   put(digest: string, index: ChartIndex): void;
 }
 
-/** Largest index as JSON: the one of 50 MiB of YAML is no larger, but for escapes. */
-const maxArtifactBytes = 128 * 1024 * 1024;
+/** As JSON an index is no larger than as YAML, but for escapes. */
+const artifactBytesPerIndexByte = 2.5;
 
-export function createIndexCache({ readArtifact, maxBytes = 64 * 1024 * 1024 }: IndexCacheOptions): IndexCache {
+export function createIndexCache(options: IndexCacheOptions): IndexCache {
+  const { readArtifact, maxBytes = 64 * 1024 * 1024, maxIndexBytes = defaultHelmLimits.indexBytes } = options;
+  const maxArtifactBytes = maxIndexBytes * artifactBytesPerIndexByte;
   const indexes = new Map<string, ChartIndex>();
   const underWay = new Map<string, Promise<ChartIndex>>();
   let sizeBytes = 0;

@@ -5,8 +5,9 @@ import type { IndexThreadAnswer } from './index-thread.ts';
 
 /** Up to here reading takes some tens of milliseconds, about what a thread takes to start. */
 const maxBytesInPlace = 256 * 1024;
-/** JavaScript memory of a thread: an index of 50 MiB as Helm writes it takes about half of it. */
-const maxThreadMemoryMiB = 512;
+/** JavaScript memory of a thread: an index of 50 MiB as Helm writes it takes about half of it, a larger one more. */
+const minThreadMemoryMiB = 512;
+const memoryPerIndexByte = 10;
 /** An index of 50 MiB takes some seconds; one that is made to be slow must not keep the others waiting. */
 const maxThreadMs = 120_000;
 /** Threads at a time; the others wait. */
@@ -31,6 +32,10 @@ export async function readIndexAside(bytes: Uint8Array<ArrayBuffer>, signal: Abo
 }
 
 async function readInThread(bytes: Uint8Array<ArrayBuffer>, signal: AbortSignal): Promise<ReadIndex> {
+  const maxThreadMemoryMiB = Math.max(
+    minThreadMemoryMiB,
+    Math.ceil((bytes.byteLength * memoryPerIndexByte) / 1024 / 1024),
+  );
   const thread = new Worker(new URL('./index-thread.ts', import.meta.url), {
     workerData: { bytes },
     transferList: [bytes.buffer],

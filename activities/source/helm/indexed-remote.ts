@@ -1,9 +1,9 @@
 // Charts of a repository with an index, over HTTP.
 import { createHash } from 'node:crypto';
 import { failure, messageOf } from '../../errors.ts';
-import { maxChartBytes } from './chart-files.ts';
 import type { ChartIndex, IndexedChart } from './chart-index.ts';
 import { type ChartRemote, invalidReference, nameOfChart, pullError, selectChart } from './chart-remote.ts';
+import { type HelmLimits, overLimit } from './helm-limits.ts';
 import { versionsOfChart } from './index-cache.ts';
 import { maxProvenanceBytes, verifyProvenance } from './provenance.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -17,11 +17,13 @@ import { chartUrl } from './repository-url.ts';
 export function createIndexedRemote(
   access: RepositoryAccess,
   index: (signal: AbortSignal) => Promise<ChartIndex>,
+  limits: HelmLimits,
 ): ChartRemote {
   async function pull(chart: IndexedChart, signal: AbortSignal): Promise<Uint8Array> {
     const what = `chart pull error: ${nameOfChart(chart)}`;
     const url = urlOf(access, chart);
-    const downloaded = await download(access, { url, what, maxBytes: maxChartBytes, reason: 'ChartPullError', signal });
+    const [maxBytes, tooLarge] = [limits.chartBytes, overLimit(limits, 'chartBytes')];
+    const downloaded = await download(access, { url, what, maxBytes, tooLarge, reason: 'ChartPullError', signal });
     const bytes = downloaded?.bytes ?? new Uint8Array();
     const digest = digestOfBytes(bytes);
     if (!chart.digest || chart.digest.toLowerCase() === digest) return bytes;
@@ -57,6 +59,7 @@ export function createIndexedRemote(
         url: url.href,
         what: `${subject}: its provenance file`,
         maxBytes: maxProvenanceBytes,
+        tooLarge: `larger than the ${maxProvenanceBytes} bytes allowed`,
         reason: 'ChartVerificationError',
         signal,
         mayBeMissing: true,

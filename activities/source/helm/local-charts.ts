@@ -2,14 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { UnpackedArtifact } from '../../artifact/artifact.ts';
-import {
-  type ChartFiles,
-  checkUnpacked,
-  maxChartBytes,
-  maxChartFileBytes,
-  readChartArchive,
-  withoutByteOrderMark,
-} from './chart-files.ts';
+import { type ChartFiles, checkUnpacked, readChartArchive, withoutByteOrderMark } from './chart-files.ts';
+import { type HelmLimits, overLimit } from './helm-limits.ts';
 import { compileHelmIgnore, withoutIgnored } from './helm-ignore.ts';
 
 /** What `spec.chart` leads to. */
@@ -25,22 +19,28 @@ export function pathInSource(...parts: string[]): string {
 }
 
 /** The chart at a path; undefined when nothing is there. Throws an `Error` for one over the limits. */
-export async function readLocalChart(source: UnpackedArtifact, path: string): Promise<LocalChart | undefined> {
+export async function readLocalChart(
+  source: UnpackedArtifact,
+  path: string,
+  limits: HelmLimits,
+): Promise<LocalChart | undefined> {
   if (path !== '' && source.files.has(path)) {
-    const archive = await readWithin(source, path, maxChartBytes);
-    return { archive, files: await readChartArchive(archive) };
+    const archive = await readWithin(source, path, limits, 'chartBytes');
+    return { archive, files: await readChartArchive(archive, limits) };
   }
   const prefix = path === '' ? '' : `${path}/`;
   const below = [...source.files.keys()]
     .filter((file) => file.startsWith(prefix))
     .map((file) => file.slice(prefix.length));
   if (below.length === 0) return undefined;
-  const rules = below.includes('.helmignore') ? await readText(source, `${prefix}.helmignore`) : '';
+  const rules = below.includes('.helmignore')
+    ? (await readWithin(source, `${prefix}.helmignore`, limits)).toString('utf8')
+    : '';
   const files: ChartFiles = new Map();
   let sizeBytes = 0;
   for (const file of withoutIgnored(below, compileHelmIgnore(rules)).sort()) {
     const isPackage = /^charts\/[^/]+\.tgz$/.test(file);
-    const content = await readWithin(source, prefix + file, isPackage ? maxChartBytes : maxChartFileBytes);
+    const content = await readWithin(source, prefix + file, limits, isPackage ? 'chartBytes' : 'chartFileBytes');
     files.set(file, withoutByteOrderMark(content));
     sizeBytes += content.byteLength;
     checkUnpacked(sizeBytes, files.size);
@@ -48,17 +48,22 @@ export async function readLocalChart(source: UnpackedArtifact, path: string): Pr
   return { files };
 }
 
-/** A file of the source; undefined when it is not there. Throws an `Error` when it is larger than 5 MiB. */
-export async function readSourceFile(source: UnpackedArtifact, path: string): Promise<Uint8Array | undefined> {
-  return source.files.has(path) ? await readWithin(source, path, maxChartFileBytes) : undefined;
+/** A file of the source; undefined when it is not there. Throws an `Error` when it is over the limit. */
+export async function readSourceFile(
+  source: UnpackedArtifact,
+  path: string,
+  limits: HelmLimits,
+): Promise<Uint8Array | undefined> {
+  return source.files.has(path) ? await readWithin(source, path, limits) : undefined;
 }
 
-async function readText(source: UnpackedArtifact, path: string): Promise<string> {
-  return (await readWithin(source, path, maxChartFileBytes)).toString('utf8');
-}
-
-async function readWithin({ directory }: UnpackedArtifact, path: string, maxBytes: number): Promise<Buffer> {
+async function readWithin(
+  { directory }: UnpackedArtifact,
+  path: string,
+  limits: HelmLimits,
+  which: keyof HelmLimits = 'chartFileBytes',
+): Promise<Buffer> {
   const { size } = await stat(join(directory, path));
-  if (size > maxBytes) throw new Error(`file "${path}" is larger than the ${maxBytes / 1024 / 1024} MiB allowed`);
+  if (size > limits[which]) throw new Error(`file "${path}" is ${overLimit(limits, which)}`);
   return await readFile(join(directory, path));
 }

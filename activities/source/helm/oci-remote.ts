@@ -3,14 +3,14 @@ import { failure } from '../../errors.ts';
 import type { RegistryAccess } from '../oci/registry-access.ts';
 import { RegistryError } from '../oci/registry-error.ts';
 import { verifyOciArtifact } from '../oci/verify/verify-oci-artifact.ts';
-import { maxChartBytes } from './chart-files.ts';
 import type { IndexedChart } from './chart-index.ts';
 import { type ChartRemote, nameOfChart, pullError, selectChart } from './chart-remote.ts';
 import { isExactVersion } from './chart-version.ts';
+import { type HelmLimits, overLimit } from './helm-limits.ts';
 
 const chartLayer = 'application/vnd.cncf.helm.chart.content.v1.tar+gzip';
 
-export function createOciRemote({ client, host, repository }: RegistryAccess): ChartRemote {
+export function createOciRemote({ client, host, repository }: RegistryAccess, limits: HelmLimits): ChartRemote {
   const pathOf = (name: string): string => [repository, name].filter((part) => part !== '').join('/');
   const placeOf = (chart: IndexedChart): string => `${nameOfChart(chart)} in '${host}/${pathOf(chart.name)}'`;
   return {
@@ -52,8 +52,9 @@ export function createOciRemote({ client, host, repository }: RegistryAccess): C
         const { manifest } = await client.manifest(path, chart.digest ?? tagOf(chart), signal);
         const layer = manifest.layers?.find(({ mediaType }) => mediaType === chartLayer);
         if (!layer) throw pullError(`${placeOf(chart)} is no Helm chart: it has no layer of type "${chartLayer}"`);
+        if (layer.size > limits.chartBytes) throw pullError(`${placeOf(chart)} is ${overLimit(limits, 'chartBytes')}`);
         const chunks: Uint8Array[] = [];
-        for await (const chunk of client.blob(path, layer.digest, signal, maxChartBytes)) chunks.push(chunk);
+        for await (const chunk of client.blob(path, layer.digest, signal, limits.chartBytes)) chunks.push(chunk);
         return Buffer.concat(chunks);
       } catch (error) {
         throw failed(placeOf(chart), error);

@@ -22,6 +22,8 @@ export interface DownloadRequest {
   what: string;
   /** Of the content, unpacked. */
   maxBytes: number;
+  /** What messages say of one that has more: `larger than …`. */
+  tooLarge: string;
   /** For every failure but refused credentials. */
   reason: Reason;
   signal: AbortSignal;
@@ -63,7 +65,7 @@ class Refused extends Error {}
 
 async function follow(
   access: RepositoryAccess,
-  { url: first, what, maxBytes, known, mayBeMissing }: DownloadRequest,
+  { url: first, what, maxBytes, tooLarge, known, mayBeMissing }: DownloadRequest,
   signal: AbortSignal,
 ): Promise<Downloaded | undefined> {
   const homes = new Set([new URL(access.url).origin]);
@@ -88,7 +90,7 @@ async function follow(
     const { statusCode, headers, body } = response;
     if (statusCode === 200) {
       const isGzip = headers['content-encoding'] === 'gzip' || headers['content-encoding'] === 'x-gzip';
-      const bytes = await readAll(isGzip ? gunzipped(body) : body, maxBytes);
+      const bytes = await readAll(isGzip ? gunzipped(body) : body, maxBytes, tooLarge);
       return { bytes, ...validatorsOf(headers) };
     }
     await body.dump({ limit: 64 * 1024 }).catch(() => undefined);
@@ -124,12 +126,16 @@ async function* gunzipped(body: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function readAll(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readAll(
+  body: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+  tooLarge: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let sizeBytes = 0;
   for await (const chunk of body) {
     sizeBytes += chunk.byteLength;
-    if (sizeBytes > maxBytes) throw new Refused(`is larger than the ${maxBytes / 1024 / 1024} MiB allowed`);
+    if (sizeBytes > maxBytes) throw new Refused(`is ${tooLarge}`);
     chunks.push(chunk);
   }
   const bytes = new Uint8Array(sizeBytes);

@@ -1,7 +1,7 @@
 // spec.valuesFiles: merged in their order, they take the place of a chart's values.yaml (contract 1.4). Pure.
 import { failure, messageOf } from '../../errors.ts';
-import { maxChartFileBytes } from './chart-files.ts';
 import type { HelmYaml } from './chart-metadata.ts';
+import { defaultHelmLimits, overLimit } from './helm-limits.ts';
 
 type Values = Record<string, unknown>;
 
@@ -14,13 +14,14 @@ export interface MergedValues {
 
 /**
  * Merges values files; `read` gives a file's content, undefined for one that does not exist. Fails with ValuesFilesError
- * when one is missing (unless those are to be ignored), over 5 MiB, or no YAML map.
+ * when one is missing (unless those are to be ignored), over the limit, or no YAML map.
  */
 export async function mergeValuesFiles(
   paths: readonly string[],
   isMissingIgnored: boolean,
   read: (path: string) => Promise<Uint8Array | undefined>,
   yaml: HelmYaml,
+  limits = defaultHelmLimits,
 ): Promise<MergedValues> {
   let values: Values = {};
   const files: string[] = [];
@@ -30,7 +31,8 @@ export async function mergeValuesFiles(
       if (isMissingIgnored) continue;
       throw problem(`no values file found at path '${path}'; mend spec.valuesFiles, or set ignoreMissingValuesFiles`);
     }
-    if (content.byteLength > maxChartFileBytes) throw problem(`'${path}' is larger than the 5 MiB allowed`);
+    if (content.byteLength > limits.chartFileBytes)
+      throw problem(`'${path}' is ${overLimit(limits, 'chartFileBytes')}`);
     try {
       values = mergeMaps(values, yaml.read(Buffer.from(content).toString('utf8')));
     } catch (error) {

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { fingerprint, hostKeyAlgorithms, judgeHostKey, knownHostName, parseKnownHosts } from './known-hosts.ts';
+import { fingerprint, preferredHostKeys, judgeHostKey, knownHostName, parseKnownHosts } from './known-hosts.ts';
 
 /** A key blob: its type, then whatever. */
 function key(type: string, body: string): Buffer {
@@ -66,9 +66,10 @@ describe('known_hosts', () => {
 
   it('asks the host for the kinds of key that are known, and never for SHA-1', () => {
     const known = parseKnownHosts(`${line('git.test', rsa, 'ssh-rsa')}\n${line('other.test')}`);
-    expect(hostKeyAlgorithms(known, 'git.test').slice(0, 3)).toEqual(['rsa-sha2-512', 'rsa-sha2-256', 'ssh-ed25519']);
-    expect(hostKeyAlgorithms(known, 'other.test')[0]).toBe('ssh-ed25519');
-    expect(hostKeyAlgorithms(known, 'git.test')).not.toContain('ssh-rsa');
+    expect(preferredHostKeys(known, 'git.test').slice(0, 3)).toEqual(['rsa-sha2-512', 'rsa-sha2-256', 'ssh-ed25519']);
+    expect(preferredHostKeys(known, 'other.test')[0]).toBe('ssh-ed25519');
+    expect(preferredHostKeys(known, 'git.test')).not.toContain('ssh-rsa');
+    expect(preferredHostKeys(known, 'git.test', ['ssh-ed25519', 'ssh-rsa'])).toEqual(['ssh-rsa', 'ssh-ed25519']);
   });
 
   it('needs no long time for a hostile pattern', () => {

@@ -1,5 +1,6 @@
 // The file `known_hosts` as OpenSSH writes it: which keys a host may show.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { safeHostKeyAlgorithms } from './ssh-algorithms.ts';
 
 /** One line of the file. */
 export interface KnownHost {
@@ -74,21 +75,15 @@ export function judgeHostKey(known: KnownHost[], name: string, key: Buffer): Hos
 }
 
 /** The signature algorithms to ask the host for: those of the keys that are known first, so that it shows one of them. */
-export function hostKeyAlgorithms(known: KnownHost[], name: string): string[] {
+export function preferredHostKeys(
+  known: KnownHost[],
+  name: string,
+  allowed: readonly string[] = safeHostKeyAlgorithms,
+): string[] {
   const types = known.filter((line) => line.marker === undefined && isFor(line, name)).map((line) => line.keyType);
-  const first = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256'] : [type]));
-  return [...new Set([...first.filter((type) => supported.includes(type)), ...supported])];
+  const first = types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type]));
+  return [...new Set([...first.filter((type) => allowed.includes(type)), ...allowed])];
 }
-
-/** Without signatures by SHA-1, as OpenSSH. */
-const supported = [
-  'ssh-ed25519',
-  'ecdsa-sha2-nistp256',
-  'ecdsa-sha2-nistp384',
-  'ecdsa-sha2-nistp521',
-  'rsa-sha2-512',
-  'rsa-sha2-256',
-];
 
 /** The fingerprint as OpenSSH shows it: `SHA256:…`. */
 export function fingerprint(key: Buffer): string {

@@ -8,11 +8,11 @@ import { displayUrl } from '../remote-error.ts';
 import type { GitTransport } from '../transport.ts';
 import {
   fingerprint,
-  hostKeyAlgorithms,
   judgeHostKey,
   keyTypeOf,
   type KnownHost,
   knownHostName,
+  preferredHostKeys,
 } from './known-hosts.ts';
 import { openConnection } from './tunnel.ts';
 
@@ -67,7 +67,10 @@ export function createSshTransport(repositoryUrl: string, credentials: GitCreden
           whyRefused = refusalOf(ssh.knownHosts, name, key, credentials.origin);
           return whyRefused === undefined;
         },
-        algorithms: { serverHostKey: hostKeyAlgorithms(ssh.knownHosts, name) },
+        algorithms: {
+          serverHostKey: preferredHostKeys(ssh.knownHosts, name, ssh.algorithms?.hostKey),
+          ...(ssh.algorithms?.kex && { kex: [...ssh.algorithms.kex] }),
+        },
         readyTimeout: 0, // the caller's signal carries spec.timeout
         keepaliveInterval: keepaliveIntervalMs,
         keepaliveCountMax: 3,
@@ -252,10 +255,15 @@ function loginFailure(error: unknown, whyRefused: string | undefined, repository
     return failure('AuthenticationFailed', `access to ${url} was refused (public key): check "identity" of ${origin}`);
   }
   if (level === 'protocol' || level === 'handshake') {
-    return failure('GitOperationFailed', `connecting to ${url} failed (SSH): ${clean(messageOf(error))}`);
+    const words = messageOf(error);
+    const next = /no matching (key exchange|host key)/.test(words) ? whereAlgorithmsAre : '';
+    return failure('GitOperationFailed', `connecting to ${url} failed (SSH): ${clean(words)}${next}`);
   }
   return error;
 }
+
+const whereAlgorithmsAre =
+  '; the server has none of CONTINUO_SSH_KEX_ALGOS, or of CONTINUO_SSH_HOSTKEY_ALGOS, the options of the worker';
 
 /** A server's words, short and on one line. */
 function clean(text: string): string {

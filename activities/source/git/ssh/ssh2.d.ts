@@ -16,7 +16,7 @@ declare module 'ssh2' {
     authHandler: { type: 'publickey'; username: string; key: ParsedKey }[];
     /** Decides by the key blob of the host whether the connection goes on. */
     hostVerifier(key: Buffer): boolean;
-    algorithms?: { serverHostKey?: string[] };
+    algorithms?: { serverHostKey?: string[]; kex?: string[] };
     /** Milliseconds until the login must be done; 0 is without end. */
     readyTimeout?: number;
     keepaliveInterval?: number;
