@@ -18,7 +18,7 @@ const checks: Check[] = [
   { name: 'types (tsc)', run: () => runTool('tsc', ['--noEmit', '-p', '.']) },
   { name: 'lint (oxlint, type-aware)', run: () => runTool('oxlint', ['--type-aware', '--deny-warnings']) },
   { name: 'import direction', run: checkImportDirection },
-  { name: 'matrix of tests', run: checkTestMatrix },
+  { name: 'matrices of tests', run: checkTestMatrices },
   { name: 'format (biome)', run: () => runTool('biome', ['format', '.', '--reporter=summary']) },
   { name: 'generated files', run: () => runTool('node', ['tools/generate.ts', '--check']) },
 ];
@@ -44,11 +44,15 @@ async function checkImportDirection(): Promise<string | undefined> {
   return violations.length > 0 ? violations.join('\n') : undefined;
 }
 
-async function checkTestMatrix(): Promise<string | undefined> {
+async function checkTestMatrices(): Promise<string | undefined> {
   const tests = (await sourcesIn('test')).filter(({ path }) => path.endsWith('.test.ts'));
   const files = new Map(tests.map(({ path, text }) => [path.slice('test/'.length, -'.test.ts'.length), text]));
-  const problems = matrixProblems(await readFile(join(root, 'test/integration/README.md'), 'utf8'), files);
-  return problems.length > 0 ? problems.join('\n') : undefined;
+  const folders = ['integration', 'e2e'];
+  const problems = folders.map(async (folder) =>
+    matrixProblems(await readFile(join(root, 'test', folder, 'README.md'), 'utf8'), files, folder),
+  );
+  const all = (await Promise.all(problems)).flat();
+  return all.length > 0 ? all.join('\n') : undefined;
 }
 
 async function sourcesIn(folder: string): Promise<{ path: string; text: string }[]> {

@@ -1,4 +1,4 @@
-// The matrix of test/integration/README.md names tests by file and title: a pure function that finds what is not there.
+// The matrices in the READMEs below `test` name tests by file and title: a pure function that finds what is not there.
 
 /** Test files by their name below `test`, without `.test.ts`: `integration/bucket` → text. */
 export type TestFiles = ReadonlyMap<string, string>;
@@ -13,9 +13,10 @@ interface NamedTest {
 /**
  * One line for each test that does not exist (any more), and for each cell of the table that names other files than the
  * list of its row. A test stands in the list as `- <kind>: <file> › <title>`, below the heading of its row; without a
- * folder its file is one of `integration`.
+ * folder its file is one of `folder`, that of the README.
  */
-export function matrixProblems(markdown: string, files: TestFiles): string[] {
+export function matrixProblems(markdown: string, files: TestFiles, folder: string): string[] {
+  const pathOf = (file: string): string => (file.includes('/') ? file : `${folder}/${file}`);
   const tests = namedTests(markdown);
   const problems = tests.flatMap(({ file, title }) => {
     const text = files.get(pathOf(file));
@@ -24,7 +25,7 @@ export function matrixProblems(markdown: string, files: TestFiles): string[] {
   });
   for (const { row, kind, cell } of cellsOf(markdown)) {
     const listed = new Set(tests.filter((test) => test.row === row && test.kind === kind).map(({ file }) => file));
-    const shown = new Set(filesIn(cell, files));
+    const shown = new Set(namesIn(cell).filter((name) => files.has(pathOf(name))));
     const isSame = listed.size === shown.size && [...listed].every((file) => shown.has(file));
     if (!isSame) {
       problems.push(`cell "${row}" of "${kind}" shows ${words(shown)}, and the list below it has ${words(listed)}`);
@@ -44,10 +45,12 @@ function namedTests(markdown: string): NamedTest[] {
   return tests;
 }
 
-/** The cells of the first table, whose head has the kinds. */
+/** The cells of the first table, whose head has the kinds; none where there is no table. */
 function cellsOf(markdown: string): { row: string; kind: string; cell: string }[] {
   const lines = markdown.split('\n');
-  const table = lines.slice(lines.findIndex((line) => line.startsWith('|')));
+  const start = lines.findIndex((line) => line.startsWith('|'));
+  if (start < 0) return [];
+  const table = lines.slice(start);
   const rows = table.slice(
     0,
     table.findIndex((line) => !line.startsWith('|')),
@@ -65,20 +68,18 @@ function cellsOf(markdown: string): { row: string; kind: string; cell: string }[
   });
 }
 
-/** Without what stands in brackets, and without words that are no file: `–`. */
-function filesIn(cell: string, files: TestFiles): string[] {
-  const names = cell.replaceAll(/\(.*?\)/g, '').split(',');
-  return names.map((name) => name.trim()).filter((name) => files.has(pathOf(name)));
+/** What a cell names, without what stands in brackets. */
+function namesIn(cell: string): string[] {
+  return cell
+    .replaceAll(/\(.*?\)/g, '')
+    .split(',')
+    .map((name) => name.trim());
 }
 
 /** Titles as they are written, of tests and groups, with or without a table of cases. */
 function titlesOf(text: string): Set<string> {
   const calls = text.matchAll(/(?:\b(?:it|test|describe)(?:\.\w+)*|\))\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1\s*,/g);
   return new Set([...calls].map(([, , title = '']) => title.replaceAll(/\\(.)/g, '$1')));
-}
-
-function pathOf(file: string): string {
-  return file.includes('/') ? file : `integration/${file}`;
 }
 
 function words(files: ReadonlySet<string>): string {
