@@ -232,7 +232,10 @@ async function lookAt({ client }: ReleaseBench, releases: Releases, name: string
     }),
     status: [JSON.stringify({ failures, installFailures, upgradeFailures, lastAttemptedReleaseAction })],
     revisions: plain(history.map((one) => `${one.revision} ${one.status} ${one.chart} ${one.description}`)),
-    objects: seen.map((object, index) => `${objects[index]?.kind} ${object ? contentOf(object) : 'absent'}`),
+    objects: seen.map((object, index) => {
+      const isThere = object && object.metadata.deletionTimestamp === undefined;
+      return `${objects[index]?.kind} ${isThere ? contentOf(object) : 'absent'}`;
+    }),
   };
 }
 

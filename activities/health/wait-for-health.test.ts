@@ -198,6 +198,21 @@ describe('waitForHealth', () => {
     await expect(waiting).rejects.toThrow(/Job\/apps\/a the API server does not know its kind/);
   });
 
+  test('does not believe at once that what we have just written has failed', async () => {
+    const seen = createSeenCache();
+    const targets = [{ ref: ref('a'), minResourceVersion: '11' }];
+    const waiting = wait(seen, { targets, failedForMs: 10_000 });
+    seen.see('ADDED', job('a', '11', 'Failed'));
+    await settled();
+    seen.see('MODIFIED', job('a', '12'));
+    seen.see('MODIFIED', job('a', '13', 'Complete'));
+    await expect(waiting).resolves.toMatchObject({ checkedCount: 1 });
+
+    const failing = createSeenCache();
+    failing.see('ADDED', job('a', '11', 'Failed'));
+    await expect(wait(failing, { targets, failedForMs: 20 })).rejects.toThrow(/failed early .*Job\/apps\/a/);
+  });
+
   test('sees the objects of a kind that is served only after a while', async () => {
     const seen = createSeenCache();
     seen.see('ADDED', job('a', '11', 'Complete'));

@@ -33,6 +33,8 @@ export interface WaitForHealthOptions {
   signal?: AbortSignal;
   /** Give up at the first Failed object. Default true. */
   isFailFast?: boolean;
+  /** How long an object that we have just written must be Failed to be believed. @default 2000 */
+  failedForMs?: number;
   /** Called whenever the status of an object changed. */
   onProgress?(progress: HealthProgress): void;
   /** Milliseconds since the epoch; for tests. */
@@ -49,10 +51,17 @@ interface Watched extends HealthTarget {
   health: Health;
   /** It was seen, or our write of it was; only then can it have vanished. */
   wasThere: boolean;
+  /** Since when it is Failed, in milliseconds since the epoch. */
+  failedAtMs?: number;
 }
 
 const maxWaitingShown = 5;
 const maxListed = 100;
+/**
+ * A controller that takes up what we have written may at first repeat its verdict on what was there before: a Deployment
+ * whose rollout timed out says so for the next one too, until its first pod is up.
+ */
+const defaultFailedForMs = 2_000;
 /** No watch tells of a kind that is not served yet: it is asked for again, at first so soon and then twice as late each time. */
 const firstAskAgainMs = 250;
 const lastAskAgainMs = 5_000;
@@ -63,6 +72,7 @@ const lastAskAgainMs = 5_000;
  */
 export async function waitForHealth(options: WaitForHealthOptions): Promise<HealthResult> {
   const { targets, evaluate, timeoutMs, signal, isFailFast = true, now = Date.now } = options;
+  const { failedForMs = defaultFailedForMs } = options;
   signal?.throwIfAborted();
   const startMs = now();
   const watched: Watched[] = targets.map((target) => ({
@@ -81,13 +91,23 @@ export async function waitForHealth(options: WaitForHealthOptions): Promise<Heal
     const before = target.health;
     target.health = healthOfTarget(target, evaluate, now());
     pending += Number(before.status === 'Current') - Number(target.health.status === 'Current');
-    if (target.health.reconsiderAfterMs !== undefined) startTimer();
+    target.failedAtMs = target.health.status === 'Failed' ? (target.failedAtMs ?? now()) : undefined;
+    if (target.health.reconsiderAfterMs !== undefined || untilBelievedMs(target) !== undefined) startTimer();
+  }
+
+  /** How long a Failed object is not believed yet; undefined for one that is, or is not Failed. */
+  function untilBelievedMs({ failedAtMs, minResourceVersion }: Watched): number | undefined {
+    if (!isFailFast || failedAtMs === undefined || minResourceVersion === undefined) return undefined;
+    const leftMs = failedAtMs + failedForMs - now();
+    return leftMs > 0 ? leftMs : undefined;
   }
 
   function settle(): void {
     const durationMs = now() - startMs;
     if (pending === 0) return done.resolve({ checkedCount: watched.length, durationMs });
-    const failed = watched.filter(({ health }) => health.status === 'Failed');
+    const isFinal = (target: Watched): boolean =>
+      target.health.status === 'Failed' && untilBelievedMs(target) === undefined;
+    const failed = watched.filter(isFinal);
     if (isFailFast && failed.length > 0)
       done.reject(healthFailure(durationMs, 'failed early due to stalled resources', failed));
   }
@@ -114,7 +134,9 @@ export async function waitForHealth(options: WaitForHealthOptions): Promise<Heal
   function startTimer(): void {
     clearTimeout(timer);
     const leftMs = startMs + timeoutMs - now();
-    const waits = watched.flatMap(({ health }) => health.reconsiderAfterMs ?? []);
+    const waits = watched.flatMap((target) =>
+      [target.health.reconsiderAfterMs ?? [], untilBelievedMs(target) ?? []].flat(),
+    );
     const nextMs = Math.min(leftMs, ...waits);
     timer = setTimeout(onTimer, Math.max(Math.min(nextMs, maxTimerMs), 0));
   }
@@ -125,7 +147,9 @@ export async function waitForHealth(options: WaitForHealthOptions): Promise<Heal
       return done.reject(healthFailure(now() - startMs, 'timeout waiting for', waiting));
     }
     startTimer();
-    update(watched.filter(({ health }) => health.reconsiderAfterMs !== undefined));
+    update(
+      watched.filter(({ health, failedAtMs }) => health.reconsiderAfterMs !== undefined || failedAtMs !== undefined),
+    );
   }
 
   async function watch(cache: WatchCache, of: Watched[]): Promise<void> {

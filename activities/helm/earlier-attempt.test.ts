@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { recordedCause, replacedRevision } from './earlier-attempt.ts';
+import { attemptAnnotation } from './api-gateway.ts';
+import { isMadeBy, recordedCause, replacedRevision } from './earlier-attempt.ts';
 
 const revisions = (...statuses: string[]) =>
   statuses.map((status, index) => ({ version: statuses.length - index, status }));
@@ -25,3 +26,14 @@ const causes: [string, string][] = [
   ['', ''],
 ];
 test.each(causes)('the cause in %j is %j', (description, cause) => expect(recordedCause(description)).toBe(cause));
+
+const made: [string, string, string, boolean][] = [
+  ['is pending', 'own', 'pending-upgrade', true],
+  ['is deployed', 'own', 'deployed', true],
+  ['failed', 'own', 'failed', true],
+  ['was superseded by it', 'own', 'superseded', false],
+  ['another attempt has made', 'other', 'deployed', false],
+];
+test.each(made)('an attempt knows its own revision: one that %s', (_, attempt, status, expected) => {
+  expect(isMadeBy('own', { annotations: { [attemptAnnotation]: attempt }, status })).toBe(expected);
+});

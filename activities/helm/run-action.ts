@@ -22,7 +22,7 @@ import {
   upgradeArgs,
 } from './command.ts';
 import { applyChartCrds, chartCrdsOf, type CrdPolicy } from './crds.ts';
-import { recordedCause, replacedRevision } from './earlier-attempt.ts';
+import { isMadeBy, recordedCause, replacedRevision } from './earlier-attempt.ts';
 import { hooksOf, type HookView, type PostEvent, postEventOf, renderedView, rollbackView } from './hook-view.ts';
 import { releaseSecretName } from './names.ts';
 import { createPostRender, originLabelsOf } from './post-render.ts';
@@ -67,7 +67,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   };
 
   const before = await storage.list(release.name, signal);
-  const own = makesRevision(action) && before[0]?.annotations[attemptAnnotation] === attempt ? before[0] : undefined;
+  const own = makesRevision(action) && before[0] && isMadeBy(attempt, before[0]) ? before[0] : undefined;
   const others = own ? before.slice(1) : before;
   const isRetried = Context.current().info.attempt > 1;
   const replaced = replacedRevision(others, isRetried ? object.status?.history : undefined);
@@ -85,7 +85,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
 
   const after = await storage.list(release.name, signal);
   const newest = after[0] && (await storage.open(release.name, after[0], signal));
-  const isMade = newest && (!makesRevision(action) || newest.annotations[attemptAnnotation] === attempt);
+  const isMade = after[0] && (!makesRevision(action) || isMadeBy(attempt, after[0]));
   if (!newest || !isMade) return { ...common, failure, durationMs };
   // Helm has recorded it as failed and the worker died before it could say so.
   if (!failure && newest.release.info.status === 'failed') {
@@ -187,7 +187,7 @@ async function startOver(
   error: string,
 ): Promise<never> {
   const [newest] = await storage.list(context.release.name, signal);
-  const isOwn = makesRevision(context.input.action) && newest?.annotations[attemptAnnotation] === attempt;
+  const isOwn = makesRevision(context.input.action) && newest && isMadeBy(attempt, newest);
   if (isOwn) await removeRevision(context, newest, signal);
   throw new KubeApiError(`the API server was away while helm worked: ${error}`, 0, '');
 }
