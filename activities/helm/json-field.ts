@@ -1,5 +1,5 @@
-// A field of a JSON object as the place of its text, so that it can be replaced while all else stays as it was written:
-// numbers that JavaScript cannot hold, the order of keys, and how a text is escaped.
+// A field of a JSON object as the place of its text, so that it can be replaced while all else stays as it was written,
+// and is neither parsed nor written again.
 
 /** Where the value of a field is in a text. */
 export interface JsonPlace {

@@ -18,7 +18,7 @@ import { snapshotOf } from './snapshot.ts';
 
 /** What they are run with. */
 export interface PostHookContext {
-  deps: ReleaseDependencies;
+  deps: Pick<ReleaseDependencies, 'gateway' | 'helm'>;
   object: HelmRelease;
   target: ReleaseTarget;
   /** Of the action. */

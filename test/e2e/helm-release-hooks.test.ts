@@ -335,6 +335,31 @@ metadata: { name: extra }
     expect(states(scenario)).toEqual(['1 deployed', '2 failed']);
   });
 
+  test('does so in another namespace, and where it applies as Helm 3 did', async () => {
+    const files = { ...extra, ...config('around', 'pre-install,post-install'), ...job('after', 'post-upgrade') };
+    const scenario = await createReleaseScenario(client, 'hooks-client', chart(files));
+    const targetNamespace = await createNamespace(client, 'hooks-target');
+    const there = (name: string): Promise<KubeObject | undefined> =>
+      client.get({ group: '', version: 'v1', kind: 'ConfigMap', namespace: targetNamespace, name });
+    const releaseName = 'app';
+    const install = { serverSideApply: false };
+    await scenario.createRelease({ targetNamespace, releaseName, install, upgrade: { cleanupOnFail: true } });
+    await scenario.readyIs('True', 'InstallSucceeded');
+    expect(await scenario.stored()).toMatchObject({
+      apply_method: 'csa',
+      hooks: expect.arrayContaining([
+        expect.objectContaining({ name: 'around', last_run: expect.objectContaining({ phase: 'Succeeded' }) }),
+      ]),
+    });
+    expect((await there('around'))?.metadata.annotations).toMatchObject({ 'helm.sh/hook': 'pre-install,post-install' });
+
+    await scenario.change({ values: { v: 'two', extra: true, fails: 'after' } });
+    await scenario.stalled();
+    expect(states(scenario)).toEqual(['1 deployed', '2 failed']);
+    expect(await there('extra')).toBeUndefined();
+    expect((await there('app'))?.data).toEqual({ v: 'two' });
+  });
+
   test('does so when a hook after it fails; where it is not asked to, all stays', async () => {
     const files = chart({ ...extra, ...job('after', 'post-upgrade') });
     const [cleaned, kept] = await Promise.all([
