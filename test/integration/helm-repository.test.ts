@@ -171,7 +171,7 @@ describe('a repository over HTTP', () => {
     const padded = `${readFileSync(join(server.directory, 'index.yaml'), 'utf8')}${'#'.repeat(51 * 1024 * 1024)}\n`;
     server.faults.content = { suffix: 'index.yaml', body: padded };
     server.faults.isCompressed = true;
-    await fixture.close();
+    fixture.close();
     fixture = createHelmFixture({ ...defaultHelmLimits, indexBytes: 60 * 1024 * 1024 });
     use({ url: server.url });
     expect(await reconcile()).toMatchObject({ isNew: true, sizeBytes: Buffer.byteLength(padded) });
