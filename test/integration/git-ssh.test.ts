@@ -226,7 +226,7 @@ describe('a bad network', () => {
   it('says what is wrong with a server that is not there, is silent, or is something else', async () => {
     fixture.use('ssh://git@127.0.0.1:9/a.git', withSecret);
     expect((await fixture.failureOf(fixture.fetch())).message).toBe(
-      'listing the refs of "ssh://127.0.0.1:9/a.git" failed (ECONNREFUSED): the server refuses connections',
+      'listing the refs of "ssh://127.0.0.1:9/a.git" failed (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     );
     const silent = createServer();
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));

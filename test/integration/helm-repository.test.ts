@@ -189,7 +189,7 @@ describe('a repository over HTTP', () => {
     expect(await fails()).toEqual({
       reason: 'Failed',
       message:
-        'index of Helm repository "http://127.0.0.1:1/charts" cannot be downloaded (ECONNREFUSED): the server refuses connections',
+        'index of Helm repository "http://127.0.0.1:1/charts" cannot be downloaded (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     });
     use({ url: 'oci://127.0.0.1:1/charts' });
     expect((await fails()).reason).toBe('URLInvalid');

@@ -319,7 +319,7 @@ describe('a registry without login', () => {
     expect(await failureOf(fixture.fetch())).toMatchObject({
       reason: 'OCIArtifactPullFailed',
       message:
-        'failed to determine artifact digest: registry "127.0.0.1:1" cannot be reached (ECONNREFUSED): the server refuses connections',
+        'failed to determine artifact digest: registry "127.0.0.1:1" cannot be reached (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     });
   });
 });
