@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFile
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
+import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createGitSource } from '../../activities/source/git/git-source.ts';
 import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
@@ -235,6 +236,18 @@ describe('a Git server', () => {
 
     writeFileSync(join(directory, 'artifacts', after.archived.artifact.path), 'damaged');
     expect((await fetchRevision()).isUnchanged).toBe(false);
+  });
+
+  it('gives the artifact the address of now, once the worker has another one', async () => {
+    repository.commit('first');
+    const before = await reconcile();
+    report(before);
+    store = createFileArtifactStore({ directory: join(directory, 'artifacts'), advertisedAddress: 'elsewhere.test' });
+    activities = open();
+    expect((await fetchRevision()).isUnchanged).toBe(false);
+    const { artifact } = (await reconcile()).archived;
+    expect(artifact.url).toBe(`http://elsewhere.test/${artifact.path}`);
+    expect(artifact.digest).toBe(before.archived.artifact.digest);
   });
 
   it('fetches only what is new, follows a forced push, and reports a deleted branch', async () => {
