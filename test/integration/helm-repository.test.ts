@@ -192,7 +192,10 @@ describe('a repository over HTTP', () => {
         'index of Helm repository "http://127.0.0.1:1/charts" cannot be downloaded (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     });
     use({ url: 'oci://127.0.0.1:1/charts' });
-    expect((await fails()).reason).toBe('URLInvalid');
+    expect(await fails()).toEqual({
+      reason: 'URLInvalid',
+      message: expect.stringContaining('or spec.type "oci" with "oci://<host>/<path>"') as string,
+    });
   });
 });
 
