@@ -1,7 +1,8 @@
 // The content of an artifact that is pushed: a directory or one file as a reproducible tar.gz, and the manifest around it
 // as `flux push artifact` writes it.
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import type { ArchiveFile } from '../activities/artifact/artifact.ts';
@@ -24,15 +25,22 @@ const maxFiles = 100_000;
 /** The archive is held in memory while it is uploaded. */
 const maxBytes = 512 * 1024 * 1024;
 
-/** Packs a directory, or a single file under its own name. Throws a usage error when there is neither. */
-export async function packContents(path: string, ignorePaths: readonly string[]): Promise<Buffer> {
+/**
+ * Packs a directory, or a single file under its own name; what symbolic links lead to only where it is asked for. Throws a
+ * usage error when there is neither.
+ */
+export async function packContents(
+  path: string,
+  ignorePaths: readonly string[],
+  areLinksFollowed = false,
+): Promise<Buffer> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isDirectory() && !found?.isFile()) {
     throw usageError(`--path has to be a directory or a file that exists, got "${path}"`);
   }
   const files = found.isFile()
     ? [{ path: basename(path), isExecutable: (found.mode & 0o100) !== 0, content: () => readFile(path) }]
-    : await filesBelow(path, ignorePaths);
+    : await filesBelow(path, ignorePaths, areLinksFollowed);
   return await packFiles(files, path);
 }
 
@@ -52,22 +60,38 @@ async function packFiles(files: ArchiveFile[], what: string): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-async function filesBelow(root: string, ignorePaths: readonly string[]): Promise<ArchiveFile[]> {
+async function filesBelow(
+  root: string,
+  ignorePaths: readonly string[],
+  areLinksFollowed: boolean,
+): Promise<ArchiveFile[]> {
   const rules = compileIgnoreRules([], ignorePaths.join('\n'));
   const files: ArchiveFile[] = [];
-  async function walk(directory: string): Promise<void> {
-    for (const entry of await readdir(join(root, directory), { withFileTypes: true })) {
-      const path = directory ? `${directory}/${entry.name}` : entry.name;
-      if (entry.isDirectory() && entry.name !== '.git') await walk(path);
+  /** `above` are the real paths of the directories that this one is in. */
+  async function walk(directory: string, above: readonly string[]): Promise<void> {
+    const real = await realpath(join(root, directory));
+    if (above.includes(real))
+      throw new CommandError(`"${join(root, directory)}" is a link to a directory that it is in`);
+    for (const found of await readdir(join(root, directory), { withFileTypes: true })) {
+      const path = directory ? `${directory}/${found.name}` : found.name;
       // Symbolic links are no content: whoever takes the artifact would leave them out.
+      const isFollowed = areLinksFollowed && found.isSymbolicLink() && !rules.isIgnored(path);
+      const entry = isFollowed ? await targetOf(join(root, path)) : found;
+      if (entry.isDirectory() && found.name !== '.git') await walk(path, [...above, real]);
       if (!entry.isFile() || rules.isIgnored(path)) continue;
       if (files.length >= maxFiles) throw new CommandError(`"${root}" has more than the ${maxFiles} files allowed`);
       const file = join(root, path);
       files.push({ path, isExecutable: ((await stat(file)).mode & 0o100) !== 0, content: () => readFile(file) });
     }
   }
-  await walk('');
+  await walk('', []);
   return files;
+}
+
+async function targetOf(link: string): Promise<Stats> {
+  return await stat(link).catch((error: NodeJS.ErrnoException) => {
+    throw new CommandError(`the symbolic link "${link}" cannot be followed (${error.code ?? error.message})`);
+  });
 }
 
 export interface ArtifactMetadata {

@@ -24,6 +24,7 @@ interface PushFlags extends RegistryFlags {
   annotations?: string[];
   ignorePaths?: string[];
   reproducible?: boolean;
+  resolveSymlinks?: boolean;
   output?: 'json' | 'yaml';
 }
 
@@ -40,8 +41,10 @@ export function register(program: Command): void {
     .option('--revision <revision>', 'which revision of it; in a Git working tree: <branch>@sha1:<commit>')
     .option('-a, --annotations <key=value>', 'annotation of the artifact; may be given several times', several)
     .option('--ignore-paths <patterns>', 'files to leave out; several, or separated by commas', collect)
+    .option('--resolve-symlinks', 'pack what symbolic links lead to, which are left out otherwise')
     .option('--reproducible', 'give the same digest to the same content: without the time of now')
     .addOption(new Option('-o, --output <format>', 'how to print the result').choices(['json', 'yaml']))
+    .addOption(new Option('--debug').hideHelp()) // of flux: what its library logs
     .action(run);
   addRegistryFlags(command);
 }
@@ -75,7 +78,7 @@ async function run(url: string, flags: PushFlags): Promise<void> {
     const content =
       path === '-'
         ? await packText('manifests.yaml', await buffer(process.stdin))
-        : await packContents(path, ignorePaths);
+        : await packContents(path, ignorePaths, flags.resolveSymlinks);
     if (!output) printLine(`► pushing artifact to ${nameOf(address, { tag })}`);
     const now = `${new Date(reproducible ? 0 : Date.now()).toISOString().slice(0, 19)}Z`;
     const created = given['org.opencontainers.image.created'] ?? now;

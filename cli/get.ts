@@ -1,5 +1,5 @@
 // `continuo get`: objects of our kinds and how they stand.
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type KindDefinition, resourceOf } from '../k8s/api/definition.ts';
 import { definitions } from '../k8s/api/index.ts';
 import type { KubeClient, ListOptions } from '../k8s/client.ts';
@@ -11,6 +11,7 @@ import { parseTarget, type Target } from './kinds.ts';
 import { objectColumns } from './object-columns.ts';
 import { readObject, servedResource } from './objects.ts';
 import { formatObjects, formatValue, withoutManagedFields } from './output.ts';
+import { statusOf } from './readiness.ts';
 import { createTable } from './table.ts';
 import { onInterrupt, watchObjects } from './watch-objects.ts';
 
@@ -18,8 +19,17 @@ interface GetFlags extends ClusterFlags {
   output?: OutputFormat;
   watch?: boolean;
   selector?: string;
-  /** False with `--no-headers`. */
+  /** The same as `selector`, by flux's name. */
+  labelSelector?: string;
+  statusSelector?: StatusSelector;
+  /** False with `--no-headers`, and with `--no-header`, flux's name for it. */
   headers: boolean;
+  header: boolean;
+}
+
+interface StatusSelector {
+  condition: string;
+  status: string;
 }
 
 /** Adds the command. */
@@ -34,8 +44,22 @@ export function register(program: Command): void {
     )
     .option('-w, --watch', 'print every change after the list')
     .option('-l, --selector <labels>', 'only objects with these labels')
+    .addOption(new Option('--label-selector <labels>').hideHelp())
+    .option(
+      '--status-selector <condition=status>',
+      'only objects with a condition like this, such as ready=false',
+      parseStatusSelector,
+    )
     .option('--no-headers', 'print no titles')
-    .action(runGet);
+    .addOption(new Option('--no-header').hideHelp())
+    .action((words: string[], { labelSelector, header, ...flags }: GetFlags) =>
+      runGet(words, {
+        ...flags,
+        header,
+        selector: flags.selector ?? labelSelector,
+        headers: flags.headers && header,
+      }),
+    );
   addOutputFlag(addAllNamespacesFlag(addClusterFlags(command)), ['wide', 'json', 'yaml', 'name']);
 }
 
@@ -53,7 +77,7 @@ async function runGet(words: string[], flags: GetFlags): Promise<void> {
 }
 
 async function list(kube: KubeClient, target: Target, flags: GetFlags): Promise<void> {
-  const groups = await readAll(kube, target, flags);
+  const groups = (await readAll(kube, target, flags)).map((group) => group.filter((object) => isAsked(object, flags)));
   const objects = groups.flat();
   if (flags.output && flags.output !== 'wide') {
     console.log(formatObjects(objects, flags.output, target.names.length === 1));
@@ -96,9 +120,26 @@ async function watch(kube: KubeClient, target: Target, flags: GetFlags): Promise
   const fieldSelector = name === undefined ? undefined : `metadata.name=${name}`;
   const { signal } = onInterrupt();
   for await (const change of watchObjects(kube, resource, { ...listOptionsOf(flags), fieldSelector, signal })) {
-    if (change.type !== 'LISTED') print([change.object]);
-    else if (change.objects.length > 0) print(change.objects);
+    const objects = change.type === 'LISTED' ? change.objects : [change.object];
+    const asked = objects.filter((object) => isAsked(object, flags));
+    if (asked.length > 0) print(asked);
   }
+}
+
+/** `ready=false`, whatever the case. Throws what commander shows for anything else. */
+export function parseStatusSelector(text: string): StatusSelector {
+  const [condition, status, ...rest] = text.split('=');
+  if (condition && status && rest.length === 0) return { condition, status };
+  throw new InvalidArgumentError(`expected "<condition>=<status>" such as "ready=false", got "${text}"`);
+}
+
+function isAsked(object: KubeObject, { statusSelector }: Pick<GetFlags, 'statusSelector'>): boolean {
+  if (!statusSelector) return true;
+  const isLike = (one: string, other: string): boolean => one.toLowerCase() === other.toLowerCase();
+  const { conditions = [] } = statusOf(object);
+  return conditions.some(
+    ({ type, status }) => isLike(type, statusSelector.condition) && isLike(status, statusSelector.status),
+  );
 }
 
 /** One group of objects for each kind. */

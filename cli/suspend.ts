@@ -1,5 +1,5 @@
 // `continuo suspend` and `continuo resume`: set and unset `spec.suspend`; the object stays the truth.
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { KindDefinition } from '../k8s/api/definition.ts';
 import type { KubeClient } from '../k8s/client.ts';
 import { type KubeObject, refOf } from '../k8s/object.ts';
@@ -40,6 +40,7 @@ export function register(program: Command): void {
     .usage('<kind> <name...> [flags]')
     .argument('<kind-and-names...>', 'such as "ks demo", "source git demo"')
     .option('--all', 'all objects of the kind in the namespace')
+    .addOption(new Option('--wait').default(true).hideHelp()) // flux has it
     .option('--no-wait', 'do not wait until they are ready')
     .action(runResume);
   addTimeoutFlag(addTemporalFlags(addClusterFlags(resume)));

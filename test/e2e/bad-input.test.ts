@@ -74,7 +74,7 @@ describe('a source that cannot be fetched', () => {
     const scenario = await createScenario(client, 'refusedport', {});
     await scenario.createSource({ url: 'http://127.0.0.1:1/app.git' });
     expect(await scenario.refused('GitOperationFailed', scenario.source)).toBe(
-      'listing the refs of "http://127.0.0.1:1/app.git" failed (ECONNREFUSED): the server refuses connections',
+      'listing the refs of "http://127.0.0.1:1/app.git" failed (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     );
     await scenario.patch(await scenario.source(), { spec: { url: scenario.repository.url } });
     scenario.commit(good);

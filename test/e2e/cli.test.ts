@@ -65,6 +65,19 @@ describe('continuo get', () => {
     expect(stdout).not.toContain('\u001b');
   });
 
+  it('takes only objects in a state, and flux’s names of flags', async () => {
+    const ready = await inNamespace('get', 'ks', '--status-selector=ready=TRUE', '--no-header');
+    expect(ready).toMatchObject({ code: 0, stdout: expect.stringMatching(/^app +main@sha1:\w{8} .*\n$/) as string });
+    const failed = await inNamespace('get', 'source', 'git', '--status-selector', 'ready=false');
+    expect(failed).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: expect.stringContaining('no gitrepositories') as string,
+    });
+    expect((await inNamespace('get', 'ks', '--label-selector=a=b')).stdout).toBe('');
+    expect(await inNamespace('get', 'ks', '--status-selector=ready')).toMatchObject({ code: 2, stdout: '' });
+  });
+
   it('gives programs an object or a List without managedFields', async () => {
     const one = JSON.parse((await inNamespace('get', 'ks', 'app', '-o', 'json')).stdout) as object;
     expect(one).toMatchObject({ kind: 'Kustomization', metadata: { name: 'app' }, status: { observedGeneration: 1 } });

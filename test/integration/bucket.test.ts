@@ -355,7 +355,10 @@ describe('an S3 server with TLS', () => {
     use(server, 'secure', { certSecretRef: { name: 'other' } });
     expect((await failureOf(fetchRevision())).message).toContain('put the CA into key "ca.crt" of the Secret');
     use(server, 'secure', { certSecretRef: { name: 'none' } });
-    expect(await failureOf(fetchRevision())).toMatchObject({ reason: 'AuthenticationFailed' });
+    expect(await failureOf(fetchRevision())).toEqual({
+      reason: 'AuthenticationFailed',
+      message: 'Secret "apps/none" named by spec.certSecretRef does not exist',
+    });
     use(server, 'secure', { endpoint: `http://${server.host}` });
     expect(await failureOf(fetchRevision())).toMatchObject({
       message: expect.stringContaining('spec.endpoint begins with "http://"'),

@@ -1,9 +1,11 @@
 // GitRepository to artifact against real Git over HTTP(S); no Kubernetes and no Temporal.
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ArtifactStore } from '../../activities/artifact/artifact.ts';
+import { createFileArtifactStore } from '../../activities/artifact/file-store.ts';
 import { createCloudLogins } from '../../activities/source/cloud/cloud-logins.ts';
 import { createGitSource } from '../../activities/source/git/git-source.ts';
 import { createSourceActivities, type SourceActivities } from '../../activities/source/source-activities.ts';
@@ -236,6 +238,18 @@ describe('a Git server', () => {
     expect((await fetchRevision()).isUnchanged).toBe(false);
   });
 
+  it('gives the artifact the address of now, once the worker has another one', async () => {
+    repository.commit('first');
+    const before = await reconcile();
+    report(before);
+    store = createFileArtifactStore({ directory: join(directory, 'artifacts'), advertisedAddress: 'elsewhere.test' });
+    activities = open();
+    expect((await fetchRevision()).isUnchanged).toBe(false);
+    const { artifact } = (await reconcile()).archived;
+    expect(artifact.url).toBe(`http://elsewhere.test/${artifact.path}`);
+    expect(artifact.digest).toBe(before.archived.artifact.digest);
+  });
+
   it('fetches only what is new, follows a forced push, and reports a deleted branch', async () => {
     repository.write('large.bin', randomBytes(300_000));
     repository.commit('first');
@@ -411,7 +425,7 @@ describe('a Git server', () => {
 
     use('http://127.0.0.1:9/a.git');
     expect((await failureOf(fetchRevision())).message).toBe(
-      'listing the refs of "http://127.0.0.1:9/a.git" failed (ECONNREFUSED): the server refuses connections',
+      'listing the refs of "http://127.0.0.1:9/a.git" failed (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     );
     use('http://no-such-host.invalid/a.git');
     expect(await failureOf(fetchRevision())).toMatchObject({ reason: 'GitOperationFailed' });
@@ -449,6 +463,15 @@ describe('a Git server', () => {
       message: expect.stringContaining('larger than the 1048576 bytes allowed for one fetch'),
     });
   }, 120_000);
+
+  it('says that a repository with SHA-256 ids is not supported', async () => {
+    execFileSync('git', ['init', '-q', '--bare', '--object-format=sha256', join(server.root, 'sha256.git')]);
+    use(`${server.url}/sha256.git`);
+    expect(await failureOf(fetchRevision())).toEqual({
+      reason: 'GitOperationFailed',
+      message: `listing the refs of "${server.url}/sha256.git" failed: the repository has SHA-256 object ids, which are not supported: push its content to one with SHA-1, the default of Git`,
+    });
+  });
 
   it('refuses what cannot be', async () => {
     const refused: [Partial<GitRepositorySpec>, string, string][] = [

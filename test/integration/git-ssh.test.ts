@@ -107,7 +107,10 @@ describe.each([
   it('names an empty repository and one that is not there', async () => {
     const { url } = createRepository(on());
     fixture.use(url, withSecret);
-    expect((await fixture.failureOf(fixture.fetch())).reason).toBe('EmptyGitRepository');
+    expect(await fixture.failureOf(fixture.fetch())).toEqual({
+      reason: 'EmptyGitRepository',
+      message: expect.stringMatching(/^git repository "ssh:.*" is empty: push a first commit$/),
+    });
     fixture.use(`${url}-nothing`, withSecret);
     const { reason, message } = await fixture.failureOf(fixture.fetch());
     expect(reason).toBe('GitOperationFailed');
@@ -167,7 +170,10 @@ describe('credentials', () => {
 
   it('needs a Secret at all, and the passphrase of an encrypted key', async () => {
     fixture.use(url);
-    expect((await fixture.failureOf(fixture.fetch())).reason).toBe('AuthenticationFailed');
+    expect(await fixture.failureOf(fixture.fetch())).toEqual({
+      reason: 'AuthenticationFailed',
+      message: 'a repository over SSH needs a Secret in spec.secretRef with keys "identity" and "known_hosts"',
+    });
     fixture.use(url, withSecret);
     const own = generateSshKey('ed25519', '-N', 'pass word');
     fixture.secrets['apps/ssh'] = { identity: own.privateKey, known_hosts: server.knownHosts() };
@@ -226,7 +232,7 @@ describe('a bad network', () => {
   it('says what is wrong with a server that is not there, is silent, or is something else', async () => {
     fixture.use('ssh://git@127.0.0.1:9/a.git', withSecret);
     expect((await fixture.failureOf(fixture.fetch())).message).toBe(
-      'listing the refs of "ssh://127.0.0.1:9/a.git" failed (ECONNREFUSED): the server refuses connections',
+      'listing the refs of "ssh://127.0.0.1:9/a.git" failed (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     );
     const silent = createServer();
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));

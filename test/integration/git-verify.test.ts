@@ -120,7 +120,10 @@ describe('what is not signed as it must be', () => {
     });
 
     fixture.use('demo', url, { verify: { mode: 'Commit' as 'HEAD', secretRef: { name: 'keys' } } });
-    expect((await failureOf(fixture.reconcile('demo'))).reason).toBe('InvalidVerificationMode');
+    expect(await failureOf(fixture.reconcile('demo'))).toEqual({
+      reason: 'InvalidVerificationMode',
+      message: expect.stringContaining('expected ') as string,
+    });
 
     fixture.use('demo', url, { verify: { mode: 'HEAD', secretRef: { name: 'none' } } });
     expect(await failureOf(fixture.reconcile('demo'))).toEqual({

@@ -171,7 +171,7 @@ describe('a repository over HTTP', () => {
     const padded = `${readFileSync(join(server.directory, 'index.yaml'), 'utf8')}${'#'.repeat(51 * 1024 * 1024)}\n`;
     server.faults.content = { suffix: 'index.yaml', body: padded };
     server.faults.isCompressed = true;
-    await fixture.close();
+    fixture.close();
     fixture = createHelmFixture({ ...defaultHelmLimits, indexBytes: 60 * 1024 * 1024 });
     use({ url: server.url });
     expect(await reconcile()).toMatchObject({ isNew: true, sizeBytes: Buffer.byteLength(padded) });
@@ -189,10 +189,13 @@ describe('a repository over HTTP', () => {
     expect(await fails()).toEqual({
       reason: 'Failed',
       message:
-        'index of Helm repository "http://127.0.0.1:1/charts" cannot be downloaded (ECONNREFUSED): the server refuses connections',
+        'index of Helm repository "http://127.0.0.1:1/charts" cannot be downloaded (ECONNREFUSED): the server refuses connections; check host and port, also those of a proxy',
     });
     use({ url: 'oci://127.0.0.1:1/charts' });
-    expect((await fails()).reason).toBe('URLInvalid');
+    expect(await fails()).toEqual({
+      reason: 'URLInvalid',
+      message: expect.stringContaining('or spec.type "oci" with "oci://<host>/<path>"') as string,
+    });
   });
 });
 

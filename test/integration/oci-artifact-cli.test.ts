@@ -155,6 +155,27 @@ it('the same content has the same digest with --reproducible, and scripts can re
   expect(second?.['digest']).toBe(first?.['digest']);
 });
 
+it('both follow symbolic links with --resolve-symlinks, and not without', async () => {
+  const pulled = async (pusher: Cli, ...flags: string[]): Promise<string[]> => {
+    const tag = `${url}:${pusher}${flags.length}`;
+    await succeed(pusher, 'push', 'artifact', tag, `--path=${source}`, ...origin, ...flags);
+    const output = outputDirectory(`links-${pusher}-${flags.length}`);
+    await succeed('continuo', 'pull', 'artifact', tag, `--output=${output}`);
+    return (readdirSync(output, { recursive: true }) as string[]).sort();
+  };
+  expect(await pulled('continuo')).toEqual(['apps', 'apps/a.yaml', 'run.sh']);
+  const followed = ['apps', 'apps/a.yaml', 'link', 'link/a.yaml', 'run.sh'];
+  expect(await pulled('continuo', '--resolve-symlinks')).toEqual(followed);
+  expect(await pulled('flux', '--resolve-symlinks')).toEqual(followed);
+
+  const circle = join(directory, 'circle');
+  mkdirSync(circle);
+  symlinkSync('.', join(circle, 'again'));
+  expect(
+    await clis.continuo('push', 'artifact', `${url}:c`, `--path=${circle}`, ...origin, '--resolve-symlinks'),
+  ).toMatchObject({ code: 1, printed: expect.stringContaining('is a link to a directory that it is in') as string });
+});
+
 it('what goes wrong is told with the exit code for it', async () => {
   const absent = await clis.continuo('pull', 'artifact', `${url}:none`, `--output=${directory}`);
   expect(absent).toMatchObject({ code: 1, printed: expect.stringContaining('was not found (HTTP 404') as string });

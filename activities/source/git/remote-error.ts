@@ -7,16 +7,16 @@ export class GitServerError extends Error {
 }
 
 const networkWords: Record<string, string> = {
-  ENOTFOUND: 'the host name is not known',
-  EAI_AGAIN: 'the host name cannot be resolved now',
-  ECONNREFUSED: 'the server refuses connections',
+  ENOTFOUND: 'the host name is not known; check it, and the DNS of the worker',
+  EAI_AGAIN: 'the host name cannot be resolved now; check the DNS of the worker',
+  ECONNREFUSED: 'the server refuses connections; check host and port, also those of a proxy',
   ECONNRESET: 'the server cut the connection',
   EPIPE: 'the server cut the connection',
-  ETIMEDOUT: 'no connection could be made in time',
-  EHOSTUNREACH: 'there is no route to the host',
-  ENETUNREACH: 'the network is not reachable',
+  ETIMEDOUT: 'no connection could be made in time; check host, port and firewalls',
+  EHOSTUNREACH: 'there is no route to the host; check the network of the worker',
+  ENETUNREACH: 'the network is not reachable; check the network of the worker',
   UND_ERR_SOCKET: 'the server cut the connection',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection could be made in time',
+  UND_ERR_CONNECT_TIMEOUT: 'no connection could be made in time; check host, port and firewalls',
   UND_ERR_HEADERS_TIMEOUT: 'the server did not answer in time',
   UND_ERR_BODY_TIMEOUT: 'the server stopped sending',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'the server has a self-signed certificate; put its CA into key "ca.crt" of the Secret',

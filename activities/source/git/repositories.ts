@@ -88,7 +88,7 @@ export function createGitRepositories(options: GitRepositoriesOptions): GitRepos
     const server = await discover(transport, signal);
     if (server.capabilities.has('object-format=sha256')) {
       throw new Error(
-        'the repository uses SHA-256 object ids, which are not supported yet by this version of Continuo',
+        'the repository has SHA-256 object ids, which are not supported: push its content to one with SHA-1, the default of Git',
       );
     }
     if (server.version === 2 && transport.isStateless) {
