@@ -9,6 +9,7 @@ import {
   getExternalWorkflowHandle,
   isCancellation,
   log,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertMemo,
@@ -16,7 +17,14 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { SignalDefinition } from '@temporalio/common';
-import { type Cursor, decide, isSupersededBy, type Observation, type Trigger } from './decisions/decide.ts';
+import {
+  type Cursor,
+  decide,
+  isRevisionOutOfSight,
+  isSupersededBy,
+  type Observation,
+  type Trigger,
+} from './decisions/decide.ts';
 import { addDependants } from './decisions/dependants.ts';
 import { countDrift, type DriftRound, lostFights, withoutLostFights } from './decisions/drift-fight.ts';
 import { backoffMs, standsForMs, withJitter } from './decisions/timing.ts';
@@ -50,6 +58,7 @@ const rollOverAfterMs = { minimum: 5_000, spread: 5_000 };
 /** Lines of a change set that the run's memo keeps. */
 const recordedLines = 20;
 const finalizeAgainAfterMs = 10_000;
+const outOfSightPatch = 'a-revision-out-of-sight-supersedes-nothing';
 
 export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<O>, input: ObjectInput): Promise<void> {
   const { ref } = input;
@@ -171,6 +180,8 @@ export async function reconcileLoop<O extends Observation>(kind: ReconciledKind<
       const now = await kind.observe(ref, [...wakes]);
       if (isOver) return await running;
       if (isSupersededBy(pass.observation, now)) break;
+      // In histories of before 2026-12 it superseded.
+      if (isRevisionOutOfSight(pass.observation, now) && !patched(outOfSightPatch)) break;
     }
     scope.cancel();
     try {

@@ -97,8 +97,15 @@ const seen = {
 /** Stages that a person wants to see or that may fail for long. Cancelling waits until the stage has really stopped. */
 const stages = proxyActivities<Stages>(seen);
 
-/** Those that run helm. */
-const helmStages = proxyActivities<Stages>({ ...seen, taskQueue: helmTaskQueue });
+/**
+ * Those that run helm. A worker that dies is no failure of a release, and a new attempt at the same activity knows what the
+ * one before has left: it is made so often that only a release which kills its workers ends by that.
+ */
+const helmStages = proxyActivities<Stages>({
+  ...seen,
+  taskQueue: helmTaskQueue,
+  retry: { ...transient, maximumAttempts: 60 },
+});
 const runsHelm: readonly StageName[] = [
   'installRelease',
   'upgradeRelease',

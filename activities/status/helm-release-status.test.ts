@@ -313,3 +313,20 @@ test('a stall is observed and keeps Ready as the action has told it; what is tri
     'Ready ValuesError',
   ]);
 });
+
+test('a failure without an action begins to count anew at another attempt, and keeps what was counted at the same', () => {
+  const counted = { failures: 2, upgradeFailures: 2 };
+  const told = { reason: 'ReconcileError', message: 'x', isStalled: false, isTold: false };
+  const first = { ...attempt, failures: 0, upgradeFailures: 0 };
+  const other = { lastAttemptedGeneration: 1, lastAttemptedRevision: '1.2.0', lastAttemptedConfigDigest: 'sha256:b' };
+  const anew = statusAfterReleaseFailure(object({ status: { ...counted, ...other } }), context, {
+    ...told,
+    attempt: first,
+  });
+  expect(anew).toMatchObject({ lastAttemptedConfigDigest: 'sha256:c' });
+  expect([anew.failures, anew.upgradeFailures]).toEqual([undefined, undefined]);
+
+  const same = { lastAttemptedGeneration: 2, lastAttemptedRevision: '1.2.0', lastAttemptedConfigDigest: 'sha256:c' };
+  const again = statusAfterReleaseFailure(object({ status: { ...counted, ...same } }), context, { ...told, attempt });
+  expect(again).toMatchObject(counted);
+});

@@ -203,7 +203,7 @@ export function statusAfterReleaseFailure(
   const removed = [failed.isStalled ? 'Reconciling' : 'Stalled'];
   return {
     ...status,
-    ...(failed.attempt ? attemptedOf(failed.attempt) : {}),
+    ...(failed.attempt ? attemptedWithCounters(status, failed.attempt) : {}),
     conditions: withConditions(status.conditions, wishes, removed, context.generation, context.now),
     // Contract 1.0: not while it is to be tried again.
     ...(failed.isStalled ? { observedGeneration: context.generation } : {}),
@@ -250,7 +250,7 @@ function countersAfter(
   object: HelmRelease,
   attempt: Attempt,
   { action, failure, snapshot }: ReleaseActionResult,
-): Pick<HelmReleaseStatus, 'failures' | 'installFailures' | 'upgradeFailures'> {
+): Partial<Counters> {
   let { failures, installFailures, upgradeFailures } = attempt;
   if (failure) {
     failures += 1;
@@ -260,11 +260,7 @@ function countersAfter(
     if (snapshot && !isIgnored && counted === 'install') installFailures += 1;
     if (snapshot && !isIgnored && counted === 'upgrade') upgradeFailures += 1;
   }
-  return {
-    failures: failures || undefined,
-    installFailures: installFailures || undefined,
-    upgradeFailures: upgradeFailures || undefined,
-  };
+  return counters({ failures, installFailures, upgradeFailures });
 }
 
 function attemptedOf(attempt: Attempt): Partial<HelmReleaseStatus> {
@@ -275,6 +271,39 @@ function attemptedOf(attempt: Attempt): Partial<HelmReleaseStatus> {
     lastAttemptedConfigDigest: attempt.configDigest,
     ...(attempt.forceAt ? { lastHandledForceAt: attempt.forceAt } : {}),
     ...(attempt.resetAt ? { lastHandledResetAt: attempt.resetAt } : {}),
+  };
+}
+
+/**
+ * An attempt that came to nothing, not even to an action. Where it is the first one at another chart, values or spec, or
+ * after a reset, the failures of before count no longer; else an action may have counted meanwhile.
+ */
+function attemptedWithCounters(status: HelmReleaseStatus, attempt: Attempt): Partial<HelmReleaseStatus> {
+  const attempted = attemptedOf(attempt);
+  const identity = [
+    'lastAttemptedGeneration',
+    'lastAttemptedRevision',
+    'lastAttemptedConfigDigest',
+    'lastHandledResetAt',
+  ] as const;
+  const isKnown = identity.every((field) => !(field in attempted) || attempted[field] === status[field]);
+  if (isKnown) return attempted;
+  const { failures, installFailures, upgradeFailures } = attempt;
+  return { ...attempted, ...counters({ failures, installFailures, upgradeFailures }) };
+}
+
+interface Counters {
+  failures: number;
+  installFailures: number;
+  upgradeFailures: number;
+}
+
+/** Zeros are not written. */
+function counters({ failures, installFailures, upgradeFailures }: Counters): Partial<Counters> {
+  return {
+    failures: failures || undefined,
+    installFailures: installFailures || undefined,
+    upgradeFailures: upgradeFailures || undefined,
   };
 }
 

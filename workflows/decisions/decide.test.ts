@@ -291,6 +291,8 @@ describe('isSupersededBy', () => {
     ['the same again does not supersede', {}, false],
     ['a new request does not supersede', { requestedAt: 't9' }, false],
     ['a newer revision supersedes', { revision: 'main@sha1:b' }, true],
+    ['a revision that is out of sight does not supersede', { revision: undefined, inputs: 'b' }, false],
+    ['a newer spec supersedes, also when no revision is seen', { generation: 3, revision: undefined }, true],
     ['a newer spec supersedes', { generation: 3 }, true],
     ['suspension supersedes', { isSuspended: true }, true],
     ['deletion supersedes', { isDeleting: true }, true],

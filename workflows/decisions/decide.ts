@@ -131,12 +131,20 @@ function triggerOf(
 
 /** Whether what is seen now makes the reconcile under way pointless: a newer spec, revision or inputs, suspension, deletion. */
 export function isSupersededBy(running: Observation, now: Observation): boolean {
-  return (
+  const isOther =
     !now.exists ||
     now.isDeleting !== running.isDeleting ||
     (now.isSuspended && !running.isSuspended) ||
-    now.generation !== running.generation ||
-    now.revision !== running.revision ||
-    now.inputs !== running.inputs
-  );
+    now.generation !== running.generation;
+  if (isOther) return true;
+  if (isRevisionOutOfSight(running, now)) return false;
+  return now.revision !== running.revision || now.inputs !== running.inputs;
+}
+
+/**
+ * Whether something hides the revision that is being reconciled: a source that is not ready for a moment, or was deleted.
+ * It stands in the way of the next reconcile, and does not make this one pointless.
+ */
+export function isRevisionOutOfSight(running: Observation, now: Observation): boolean {
+  return running.revision !== undefined && now.revision === undefined;
 }
