@@ -51,7 +51,8 @@ export interface HelmParts {
 
 /** One post-render of kustomize takes milliseconds. */
 const kustomizeTimeoutMs = 60_000;
-const maxOutputBytes = 32 * 1024 * 1024;
+const mebibyte = 1024 * 1024;
+const maxOutputBytes = 32 * mebibyte;
 
 /** The release activities, and what else of them the engine asks. */
 export function composeHelm(parts: HelmParts) {
@@ -90,6 +91,7 @@ export function composeHelm(parts: HelmParts) {
       directory: join(config.CONTINUO_DATA_DIR, 'charts'),
       download: (artifact, target, signal) => downloadArtifact(artifact, target, { localStore, hostRewrite }, signal),
       isDigestTracked: !config.CONTINUO_DISABLE_CHART_DIGEST_TRACKING,
+      maxBytes: config.CONTINUO_HELM_CHART_MAX_MIB * mebibyte,
     }),
     helm,
     gateway,

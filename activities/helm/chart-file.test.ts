@@ -168,3 +168,20 @@ test('a failed download is tried again by the next one that asks', async () => {
   isBroken = false;
   expect(await files.load(source, signal)).toMatchObject({ name: 'web' });
 });
+
+test('a chart over the limit is refused with the option that raises it', async () => {
+  const packed = await chart();
+  const files = createChartFiles({
+    readTar,
+    packArchive,
+    directory: join(root, 'large'),
+    maxBytes: 0.5,
+    async download(_artifact, target) {
+      writeFileSync(target, packed);
+    },
+  });
+  const source = { kind: 'HelmChart', artifact: { digest, url: 'http://x', revision: '1.2.3' } };
+  await expect(files.load(source, new AbortController().signal)).rejects.toThrow(
+    /^the chart of artifact "1\.2\.3" has \d+ bytes, larger than the .* MiB allowed \(CONTINUO_HELM_CHART_MAX_MIB\)$/,
+  );
+});

@@ -52,16 +52,17 @@ export interface ChartFilesOptions {
   packArchive(files: Iterable<ArchiveFile>): AsyncIterable<Uint8Array>;
   /** Put the digest into the version; the gate DisableChartDigestTracking turns it off. @default true */
   isDigestTracked?: boolean;
+  /** Largest packaged chart. @default 10 MiB, as in Flux (contract 1.4) */
+  maxBytes?: number;
 }
 
-/** Flux's limit for a chart (contract 1.4). */
-const maxChartBytes = 10 * 1024 * 1024;
+const mebibyte = 1024 * 1024;
 const digestLength = 12;
 const maxRemembered = 200;
 
 /** Opens the cache; nothing is read before the first call. */
 export function createChartFiles(options: ChartFilesOptions): ChartFiles {
-  const { directory, download, readTar, packArchive, isDigestTracked = true } = options;
+  const { directory, download, readTar, packArchive, isDigestTracked = true, maxBytes = 10 * mebibyte } = options;
   /** Charts by artifact; what is known of a chart that is on disk costs no reading. */
   const known = new Map<string, LoadedChart>();
   const loading = new Map<string, Promise<LoadedChart>>();
@@ -115,11 +116,9 @@ export function createChartFiles(options: ChartFilesOptions): ChartFiles {
       }
     }
     const { size } = await stat(path);
-    if (size <= maxChartBytes) return await readFile(path);
-    throw failure(
-      'ArtifactFailed',
-      `the chart of artifact "${artifact.revision}" has ${size} bytes, more than ${maxChartBytes}`,
-    );
+    if (size <= maxBytes) return await readFile(path);
+    const limit = `larger than the ${maxBytes / mebibyte} MiB allowed (CONTINUO_HELM_CHART_MAX_MIB)`;
+    throw failure('ArtifactFailed', `the chart of artifact "${artifact.revision}" has ${size} bytes, ${limit}`);
   }
 
   return {
