@@ -96,7 +96,9 @@ export const optionSchema = z.object({
   CONTINUO_HELM_INDEX_MAX_MIB: count
     .default(50)
     .describe('Largest index of a Helm repository, in MiB; reading one takes up to ten times its size of memory.'),
-  CONTINUO_HELM_CHART_MAX_MIB: count.default(10).describe('Largest packaged chart, in MiB; of a HelmChart, and for a release.'),
+  CONTINUO_HELM_CHART_MAX_MIB: count
+    .default(10)
+    .describe('Largest packaged chart, in MiB; of a HelmChart, and for a release.'),
   CONTINUO_HELM_CHART_FILE_MAX_MIB: count.default(5).describe('Largest file in a chart, in MiB.'),
   CONTINUO_NAMESPACE: z
     .string()
