@@ -1,5 +1,6 @@
 // Directories that only this process may read and that may hold secrets for as long as a process works in them. Their names
 // tell who made them, so that a worker can remove at its start what one that was killed has left.
+import { existsSync, readdirSync } from 'node:fs';
 import { copyFile, link, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +29,16 @@ export async function removeAbandoned(root: string, abandonedAfterMs = longestUs
     if (info && isAbandoned(name, Date.now() - info.mtimeMs, abandonedAfterMs))
       await rm(path, { recursive: true, force: true });
   }
+}
+
+/**
+ * Removes what is below `root` at this moment and was made for this process, when all that worked in it has ended. Not by
+ * {@link removeAbandoned}, which looks a while: others may have been made by then.
+ */
+export async function removeOwn(root: string): Promise<void> {
+  const isOwn = (name: string): boolean => name.includes(`.${hostname()}.${process.pid}.`);
+  const own = existsSync(root) ? readdirSync(root).filter(isOwn) : [];
+  await Promise.all(own.map((name) => rm(join(root, name), { recursive: true, force: true, maxRetries: 3 })));
 }
 
 function isAbandoned(name: string, ageMs: number, abandonedAfterMs: number): boolean {

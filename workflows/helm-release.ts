@@ -72,6 +72,7 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
       ...(isRemediation ? { isRemediation } : {}),
       ...(toVersion === undefined ? {} : { toVersion }),
       ...(isProgressTold ? { progress } : {}),
+      areHooksRunApart: true,
     };
     underWay = {};
     isTold = false;
@@ -121,9 +122,16 @@ export async function helmRelease(input: ObjectInput): Promise<void> {
     const progress = `Running ${postHooks} hooks of release ${release.namespace}/${release.name}`;
     pass.phase(progress);
     const toRun = { helmRelease: pass.ref, result: rolledOut, progress };
-    const result = await runStage('runReleaseHooks', `${release.namespace}/${release.name} ${postHooks}`, toRun);
-    if (!result.failure) return result;
-    return await quick.failRelease({ helmRelease: pass.ref, message: result.failure.message, result });
+    let result: ReleaseActionResult;
+    try {
+      result = await runStage('runReleaseHooks', `${release.namespace}/${release.name} ${postHooks}`, toRun);
+      if (!result.failure) return result;
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      // Hooks that could not be run have failed: a revision without them must not pass for a good one.
+      result = { ...rolledOut, failure: { message: stageFailureOf(error).message } };
+    }
+    return await quick.failRelease({ helmRelease: pass.ref, message: result.failure?.message ?? '', result });
   };
 
   /** A person's word: back to an earlier revision, and what was attempted last is held (decision 0010). */

@@ -1,5 +1,6 @@
 // Waits until objects are healthy, driven by the events of shared watch caches: nothing is polled, one timer runs.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { KubeApiError } from '../../k8s/client.ts';
 import { formatDuration } from '../../k8s/duration.ts';
 import { type KubeObject, type ObjectRef, subjectOf } from '../../k8s/object.ts';
 import { compareResourceVersions } from '../../k8s/resource-version.ts';
@@ -179,7 +180,14 @@ export async function waitForHealth(options: WaitForHealthOptions): Promise<Heal
 
   /** Opens the caches of targets, and those of kinds that are not served yet as soon as they are. */
   async function start(of: readonly Watched[], askAgainMs = firstAskAgainMs): Promise<void> {
-    const caches = await Promise.all(of.map(({ ref }) => options.cacheFor(ref)));
+    const isFirst = askAgainMs === firstAskAgainMs;
+    // What was waited for long is not given up because the server does not answer once.
+    const ask = async ({ ref }: Watched): Promise<WatchCache | undefined> =>
+      options.cacheFor(ref).catch((error: unknown) => {
+        if (!isFirst && error instanceof KubeApiError && error.isTransient) return undefined;
+        throw error;
+      });
+    const caches = await Promise.all(of.map(ask));
     for (const [index, target] of of.entries()) {
       target.cache = caches[index];
       if (!target.cache) target.health = unknownKind;

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { KubeApiError } from '../../k8s/client.ts';
 import type { ForwardedAnswer, ForwardedRequest } from '../../k8s/rest.ts';
-import { createApiGateway, placeOf } from './api-gateway.ts';
+import type { KubeObject } from '../../k8s/object.ts';
+import { attemptAnnotation, createApiGateway, placeOf } from './api-gateway.ts';
 
 const session = { namespace: 'apps', storageNamespace: 'store' };
 const secrets = (namespace: string): string => `/api/v1/namespaces/${namespace}/secrets`;
@@ -76,7 +77,8 @@ test('a process sees releases as its view shows them, and what it writes is stor
       async forward({ method, path, headers = {}, body }: ForwardedRequest): Promise<ForwardedAnswer> {
         if (method !== 'GET') stored.push({ method, body: Buffer.from(body ?? []).toString() });
         const isMap = path.includes('configmaps');
-        const answer = isMap ? { kind: 'ConfigMap', metadata: { name: 'a', resourceVersion: '3' } } : data('true');
+        const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a', resourceVersion: '3' } };
+        const answer = isMap ? map : data('true');
         const encoding = headers['accept-encoding'] ? { 'content-encoding': 'gzip' } : {};
         return {
           status: method === 'POST' ? 201 : 200,
@@ -97,8 +99,38 @@ test('a process sees releases as its view shows them, and what it writes is stor
     await fetch(`${opened.server}/api/v1/namespaces/apps/configmaps`, { method: 'POST', body: '{"a":"disguise"}' });
     expect(JSON.parse(stored[0]?.body ?? '')).toMatchObject(data('changed'));
     expect(stored[1]?.body).toBe('{"a":"plain"}');
-    expect([...opened.created]).toEqual(['ConfigMap/a']);
-    expect([...opened.written]).toEqual([['ConfigMap/a', '3']]);
+    expect([...opened.created]).toEqual(['_a__ConfigMap']);
+    expect([...opened.written]).toEqual([['_a__ConfigMap', '3']]);
+  } finally {
+    await gateway.close();
+  }
+});
+
+test.each<[string, { isMarkingAll?: boolean }, string[]]>([
+  ['what it has made bears its mark, what it changed another one', {}, ['a', 'a', 'a (changed, not made)']],
+  ['a process for hooks marks the revision that is there', { isMarkingAll: true }, ['a', 'a', 'a']],
+])('%s', async (_title, options, expected) => {
+  const gateway = createApiGateway();
+  const marks: string[] = [];
+  try {
+    const client = {
+      server: 'https://cluster',
+      async forward({ body }: ForwardedRequest): Promise<ForwardedAnswer> {
+        const secret = JSON.parse(Buffer.from(body ?? []).toString()) as KubeObject;
+        marks.push(secret.metadata.annotations?.[attemptAnnotation] ?? '');
+        const answer = Readable.from([Buffer.from(JSON.stringify(secret))]);
+        return { status: 200, headers: { 'content-type': 'application/json' }, body: answer };
+      },
+    };
+    const { server } = await gateway.open({ client, ...session, attempt: 'a', ...options });
+    const send = (method: string, version: number, path: string): Promise<Response> => {
+      const body = { kind: 'Secret', metadata: { name: `sh.helm.release.v1.app.v${version}` } };
+      return fetch(`${server}${path}`, { method, body: JSON.stringify(body) });
+    };
+    await send('POST', 2, secrets('apps'));
+    await send('PUT', 2, `${secrets('apps')}/sh.helm.release.v1.app.v2`);
+    await send('PUT', 1, `${secrets('apps')}/sh.helm.release.v1.app.v1`);
+    expect(marks).toEqual(expected);
   } finally {
     await gateway.close();
   }

@@ -7,18 +7,18 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import { KubeApiError, type KubeClient } from '../../k8s/client.ts';
-import { type KubeObject, subjectOf } from '../../k8s/object.ts';
+import { inventoryEntryOf, type KubeObject, refOf } from '../../k8s/object.ts';
 import type { ForwardedAnswer } from '../../k8s/rest.ts';
 import { messageOf } from '../errors.ts';
 import { createGatewayAnswers, isKnowable, type SessionAnswers, type WholeAnswer } from './gateway-answers.ts';
 import type { HookView } from './hook-view.ts';
 import { isReleaseSecretName } from './names.ts';
 import { stampSecret } from './stamp-secret.ts';
-import { type ChangePacked, changeReleases } from './stored-secret.ts';
+import { type ChangePacked, changeReleases, secretNameOf } from './stored-secret.ts';
 
 /** Who writes the objects of a release (contract 2.2, "apply behaviour"). */
 export const helmManager = 'helm-controller';
-/** On a release Secret: the attempt that wrote it last, so that a later attempt knows its own work again. */
+/** On a release Secret: the attempt that made it, so that a later attempt knows its own work again. */
 export const attemptAnnotation = 'continuo.dev/attempt';
 
 export interface GatewaySession {
@@ -30,6 +30,8 @@ export interface GatewaySession {
   storageNamespace: string;
   /** Name of this attempt, for {@link attemptAnnotation}. */
   attempt: string;
+  /** It works on a revision that is there, and marks that as well. @default only those that it makes */
+  isMarkingAll?: boolean;
   /** What the process sees of the hooks of releases. @default what is stored */
   view?: Pick<HookView, 'read' | 'written' | 'sent'>;
   /** Called with each release Secret that the process has written, as the server answers it. */
@@ -40,7 +42,7 @@ export interface GatewaySession {
 export interface OpenedGateway {
   /** Base URL for the process's kubeconfig; whoever has it acts as the account of the session. */
   server: string;
-  /** `Kind/namespace/name` of each object that the process has written, with the version that it got. */
+  /** The inventory id of each object that the process has written, with the version that it got. */
   readonly written: ReadonlyMap<string, string>;
   /** Those of them that were not there before. */
   readonly created: ReadonlySet<string>;
@@ -60,6 +62,8 @@ interface Session extends GatewaySession {
   answers: SessionAnswers;
   written: Map<string, string>;
   created: Set<string>;
+  /** Names of the release Secrets that the process has made. */
+  made: Set<string>;
   wasServerAway: boolean;
 }
 
@@ -130,6 +134,7 @@ export function createApiGateway(): ApiGateway {
         closing,
         written: new Map(),
         created: new Set(),
+        made: new Set(),
         wasServerAway: false,
         answers: answers.session(session.client.server),
       };
@@ -179,7 +184,8 @@ async function passOn(session: Session, { request, path: asked, response, signal
   }
   const sent = await bodyOf(request);
   const isStorageWrite = isStorage && (method === 'POST' || method === 'PUT');
-  const body = sent && (isStorageWrite ? storedForm(sent, session) : (view?.sent?.(sent) ?? sent));
+  const isOwn = method === 'POST' || session.isMarkingAll === true || session.made.has(lastSegmentOf(path));
+  const body = sent && (isStorageWrite ? storedForm(sent, session, isOwn) : (view?.sent?.(sent) ?? sent));
   const read = isStorage && isReading ? view?.read : undefined;
   // What is changed on the way has to come unpacked.
   const passed = headersOf(read ? { ...headers, 'accept-encoding': undefined } : headers);
@@ -188,16 +194,24 @@ async function passOn(session: Session, { request, path: asked, response, signal
   if (isReading && !read && /\?|\/log$/.test(path)) return await stream(response, answered);
   const whole = await readWhole(answered);
   if (sent && whole.status < 300) {
-    if (isStorageWrite) session.onStored?.(whole.body);
-    else noteWritten(session, whole);
+    if (isStorageWrite) {
+      if (method === 'POST') session.made.add(secretNameOf(whole.body) ?? '');
+      session.onStored?.(whole.body);
+    } else noteWritten(session, whole);
   }
   sendWhole(response, read && whole.status === 200 ? seenForm(whole, read) : whole);
 }
 
-/** A release Secret as it is stored. */
-function storedForm(sent: Uint8Array, { view, storageNamespace, attempt }: Session): Uint8Array {
+/** A release Secret as it is stored. What helm changes of an older revision does not make that the work of the attempt. */
+function storedForm(sent: Uint8Array, { view, storageNamespace, attempt }: Session, isOwn: boolean): Uint8Array {
   const body = view ? changeReleases(sent, view.written) : sent;
-  return stampSecret(body, { namespace: storageNamespace, annotation: attemptAnnotation, value: attempt });
+  const value = isOwn ? attempt : `${attempt} (changed, not made)`;
+  return stampSecret(body, { namespace: storageNamespace, annotation: attemptAnnotation, value });
+}
+
+function lastSegmentOf(path: string): string {
+  const { pathname } = new URL(path, 'http://gateway');
+  return decodeURIComponent(pathname.slice(pathname.lastIndexOf('/') + 1));
 }
 
 /** Release Secrets as the process is to see them; what is damaged it sees as it is. */
@@ -221,12 +235,12 @@ function isAnswerLost(error: unknown): boolean {
 /** Notes the object in an answer. */
 function noteWritten({ written, created }: Session, { status, body }: WholeAnswer): void {
   try {
-    const { kind, metadata } = JSON.parse(body.toString('utf8')) as KubeObject;
-    const { namespace = '', name, resourceVersion } = metadata;
+    const object = JSON.parse(body.toString('utf8')) as KubeObject;
+    const { resourceVersion } = object.metadata;
     if (!resourceVersion) return;
-    const subject = subjectOf({ kind, namespace, name });
-    written.set(subject, resourceVersion);
-    if (status === 201) created.add(subject);
+    const { id } = inventoryEntryOf(refOf(object));
+    written.set(id, resourceVersion);
+    if (status === 201) created.add(id);
   } catch {
     // the answer to a deletion, or another encoding
   }

@@ -8,7 +8,7 @@ import type { Helm, HelmResult, HelmRun } from './run-helm.ts';
 /** One process: what it is to do, and what it may see. */
 export interface GatewayRun
   extends Pick<HelmRun, 'args' | 'chart' | 'values' | 'postRender' | 'hidden' | 'signal'>,
-    Pick<GatewaySession, 'attempt' | 'view'> {
+    Pick<GatewaySession, 'attempt' | 'view' | 'isMarkingAll'> {
   target: ReleaseTarget;
   release: NamedRelease;
 }
@@ -23,11 +23,11 @@ const cancelGraceMs = 300;
 /** Runs a process within an activity. Rejects as {@link Helm.run} does. */
 export async function runBehindGateway(
   { gateway: gateways, helm }: { gateway: ApiGateway; helm: Helm },
-  { target, release, attempt, view, ...run }: GatewayRun,
+  { target, release, attempt, view, isMarkingAll, ...run }: GatewayRun,
 ): Promise<GatewayResult> {
   const { client, releases } = target;
   const onStored = (answer: Buffer): void => releases.learn(client.server, answer);
-  const gateway = await gateways.open({ client, ...release, attempt, view, onStored });
+  const gateway = await gateways.open({ client, ...release, attempt, isMarkingAll, view, onStored });
   const { signal } = run;
   signal.addEventListener('abort', gateway.close, { once: true });
   const beat = Context.current();

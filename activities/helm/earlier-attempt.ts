@@ -2,17 +2,9 @@
 import type { HelmSnapshot } from '../../k8s/api/helm-release.ts';
 import { attemptAnnotation } from './api-gateway.ts';
 
-/**
- * True for a revision that an attempt has made. Its mark is on what it has written last, and so also on the revision that it
- * has superseded: the one before its own, and the newest once its own was removed.
- */
-export function isMadeBy(attempt: string, revision: RecordedRevision): boolean {
-  return revision.annotations[attemptAnnotation] === attempt && revision.status !== 'superseded';
-}
-
-interface RecordedRevision {
-  annotations: Readonly<Record<string, string>>;
-  status: string;
+/** True for a revision that an attempt has made; those that it only changed bear another mark. */
+export function isMadeBy(attempt: string, revision: { annotations: Readonly<Record<string, string>> }): boolean {
+  return revision.annotations[attemptAnnotation] === attempt;
 }
 
 /**

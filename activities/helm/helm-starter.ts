@@ -4,6 +4,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { failure } from '../errors.ts';
+import { removeOwn } from '../private-directory.ts';
 import type { Helm, HelmOptions, HelmResult, HelmRun } from './run-helm.ts';
 
 /** What the worker sends; `id` is that of a run. */
@@ -68,6 +69,8 @@ export function createHelmStarter(options: HelmOptions): HelmStarter {
         reject(failure('ReconcileError', `the process that starts helm ended (${why})`, { isTransient: true }));
       }
       runs.clear();
+      // Values are in there; what worked with them ends with its starter.
+      void removeOwn(options.temporaryDirectory).catch(() => undefined);
     };
     child.once('error', (error) => onEnd(error.message));
     child.once('exit', (code, signal) => onEnd(signal ?? `code ${code}`));

@@ -37,6 +37,9 @@ export function hooksOf({ hooks }: Pick<StoredRelease, 'hooks'>, event: string):
   return (hooks ?? []).filter(({ events }) => events?.includes(event));
 }
 
+/** What helm only reads need not be small, and helm reads all revisions: packed well, large ones would hold the worker up. */
+const readLevel = 1;
+
 /** No event of helm's: it runs nothing for it, and keeps it. */
 function hidden(event: string): string {
   return `continuo.dev/${event}`;
@@ -46,7 +49,7 @@ function hidden(event: string): string {
 export function rollbackView(): HookView {
   const event: PostEvent = 'post-rollback';
   return {
-    read: (packed) => changeEvents(packed, (one) => (one === event ? hidden(event) : one)),
+    read: (packed) => changeEvents(packed, (one) => (one === event ? hidden(event) : one), readLevel),
     written: (packed) => changeEvents(packed, (one) => (one === hidden(event) ? event : one)),
   };
 }
@@ -59,7 +62,7 @@ export function hookRunView(event: PostEvent): HookView {
   ]);
   const meant = new Map([...seen].map(([from, to]) => [to, from]));
   return {
-    read: (packed) => changeEvents(packed, (one) => seen.get(one) ?? one),
+    read: (packed) => changeEvents(packed, (one) => seen.get(one) ?? one, readLevel),
     written: (packed) => changeEvents(packed, (one) => meant.get(one) ?? one),
   };
 }
@@ -114,12 +117,12 @@ function eventsIn(manifest: string): string[] {
   return (hookAnnotationOf(manifest) ?? '').split(',').map((text) => text.trim().toLowerCase());
 }
 
-function changeEvents(packed: Buffer, change: (event: string) => string): Buffer {
-  return changeHooks(packed, (hooks) => hooks.map((hook) => ({ ...hook, events: hook.events?.map(change) })));
+function changeEvents(packed: Buffer, change: (event: string) => string, level?: number): Buffer {
+  return changeHooks(packed, (hooks) => hooks.map((hook) => ({ ...hook, events: hook.events?.map(change) })), level);
 }
 
 /** A packed release with other hooks; all else of it stays as it was written. Throws an `Error` for a damaged one. */
-function changeHooks(packed: Buffer, change: (hooks: ReleaseHook[]) => ReleaseHook[]): Buffer {
+function changeHooks(packed: Buffer, change: (hooks: ReleaseHook[]) => ReleaseHook[], level?: number): Buffer {
   const json = unpackRelease(packed);
   const place = placeOfField(json, 'hooks');
   if (!place) return packed;
@@ -127,5 +130,5 @@ function changeHooks(packed: Buffer, change: (hooks: ReleaseHook[]) => ReleaseHo
   const hooks = JSON.parse(before) as ReleaseHook[] | null;
   const after = JSON.stringify(hooks && change(hooks));
   if (after === JSON.stringify(hooks)) return packed;
-  return packRelease(`${json.slice(0, place.start)}${after}${json.slice(place.end)}`);
+  return packRelease(`${json.slice(0, place.start)}${after}${json.slice(place.end)}`, level);
 }

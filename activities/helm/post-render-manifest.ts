@@ -155,7 +155,7 @@ function setInTree(text: string, field: Field, entries: Readonly<Record<string, 
 
 /** In the failsafe schema every scalar is text, so that none of them changes on the way. */
 function parse(text: string) {
-  const document = parseDocument(text, { schema: 'failsafe', uniqueKeys: false, logLevel: 'silent' });
+  const document = parseDocument(text, { schema: 'failsafe', merge: true, uniqueKeys: false, logLevel: 'silent' });
   const [error] = document.errors;
   // The parser's own message quotes the manifest, which may be a Secret.
   if (error) throw new Error(`a rendered manifest is no valid YAML (${error.code})`);

@@ -22,7 +22,8 @@ export async function recordFailure(
   const storage = storageOf(target, release);
   const failed = { ...result, failure: result.failure ?? { message }, mustWait: false };
   const read = snapshot && (await storage.read(release.name, snapshot.version));
-  if (!snapshot || !read) return failed;
+  // Somebody has made another revision since: this one is over.
+  if (!snapshot || !read || read.release.info.status === 'superseded') return failed;
   const description = `${action === 'upgrade' ? 'Upgrade' : 'Release'} "${release.name}" failed: ${message}`;
   const written =
     read.release.info.status === 'failed'
@@ -47,9 +48,9 @@ export async function cleanUp(
 ): Promise<ReleaseActionResult> {
   const { action, failure, inventoryKey } = result;
   if (!failure || !inventoryKey || !actionSpecOf(object, action)?.cleanupOnFail) return result;
-  const entries = await readInventory(inventoryKey);
-  const created = entries.filter(({ isCreated }) => isCreated).map(refOfInventoryEntry);
   try {
+    const entries = await readInventory(inventoryKey);
+    const created = entries.filter(({ isCreated }) => isCreated).map(refOfInventoryEntry);
     await deleteObjects(target.client, created);
     return result;
   } catch (error) {

@@ -1,9 +1,10 @@
 // The activities of a HelmRelease: its chart object, what is known of its release, the actions, and what a reconcile that
 // was ended leaves behind. They take and give names and digests; values and manifests never leave the worker.
 import { isDeepStrictEqual } from 'node:util';
-import { Context } from '@temporalio/activity';
+import { ApplicationFailure, Context } from '@temporalio/activity';
 import type { HelmRelease } from '../../k8s/api/helm-release.ts';
 import type { KubeObject, NamespacedName } from '../../k8s/object.ts';
+import { ClusterError } from '../../k8s/remote-clusters.ts';
 import type { ReleaseFacts } from '../../workflows/decisions/release-state.ts';
 import { stateOf } from '../../workflows/decisions/release-state.ts';
 import { failure, messageOf } from '../errors.ts';
@@ -97,12 +98,26 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
     }
   }
 
+  /**
+   * Many attempts are for workers that die. What the server has against an action is told after as many as elsewhere, or the
+   * status would say nothing of it for half an hour.
+   */
+  async function untilTold<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      const isLast = Context.current().info.attempt >= attemptsUntilTold;
+      if (!isLast || !(error instanceof ApplicationFailure) || error.nonRetryable) throw error;
+      throw ApplicationFailure.nonRetryable(error.message, error.type, ...(error.details ?? []));
+    }
+  }
+
   async function act(input: ReleaseActionInput): Promise<ReleaseActionResult> {
     const object = await mustFind(deps, input.helmRelease);
     const { action } = input;
     const old = action === 'uninstall' && !input.isRemediation ? movedFrom(object) : undefined;
     const release = old ?? namedReleaseOf(object);
-    return await alone(release, async () => {
+    const run = async (): Promise<ReleaseActionResult> => {
       const { cancellationSignal } = Context.current();
       const isRendering = action === 'install' || action === 'upgrade';
       const values = isRendering ? await composeValues(object, deps.references) : undefined;
@@ -119,18 +134,26 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
         const hidden = isRendering ? await hiddenTextsOf(object, deps.references) : undefined;
         return await runAction({ deps, object, target, release, input, chart, values, hidden, toVersion });
       });
-    });
+    };
+    return await untilTold(() => alone(release, run));
   }
 
   async function runHooks({ helmRelease, result }: RunPostHooksInput): Promise<ReleaseActionResult> {
     const object = await mustFind(deps, helmRelease);
     return await alone(result.release, async () => {
       const hidden = await hiddenTextsOf(object, deps.references);
-      return await withTarget(
-        deps,
-        object,
-        async (target) => await runPostHooks({ deps, object, target, result, hidden }),
-      );
+      try {
+        return await withTarget(
+          deps,
+          object,
+          async (target) => await runPostHooks({ deps, object, target, result, hidden }),
+        );
+      } catch (error) {
+        // The rollout is over and told nowhere yet: a cluster that is away is waited for.
+        const { cause, message } = error as Error;
+        if (!(cause instanceof ClusterError) || !cause.isAway) throw error;
+        throw failure('RESTClientError', message, { cause, isTransient: true });
+      }
     });
   }
 
@@ -265,6 +288,7 @@ export function createReleaseActivities(deps: ReleaseDependencies) {
 }
 
 const maxLines = 20;
+const attemptsUntilTold = 8;
 
 function timeoutsOf({ spec }: HelmRelease): PreparedRelease['timeouts'] {
   const actions = ['install', 'upgrade', 'test', 'rollback', 'uninstall'] as const;

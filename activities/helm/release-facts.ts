@@ -90,10 +90,11 @@ function differenceOf(object: HelmRelease, attempt: Attempt, { release }: ReadRe
   const { chart } = attempt;
   if (deployed.name !== chart.name) return `chart '${deployed.name}' is to be '${chart.name}'`;
   if (deployed.version !== chart.version) return `chart version '${deployed.version}' is to be '${chart.version}'`;
-  // Helm merges kept values into those of the spec, so what it stores says nothing of what was asked for.
-  const deployedDigest = spec.upgrade?.preserveValues
-    ? status.lastAttemptedConfigDigest
-    : configDigestOf(release.config ?? {});
+  // Helm merges kept values into those of the spec, so what it stores says nothing of what was asked for; a rollback has
+  // put others in place than were asked for last.
+  const isRolledBack = status.history?.[0]?.action === 'rollback';
+  const askedDigest = isRolledBack ? undefined : status.lastAttemptedConfigDigest;
+  const deployedDigest = spec.upgrade?.preserveValues ? askedDigest : configDigestOf(release.config ?? {});
   if (deployedDigest !== attempt.configDigest) return 'the values have changed';
   if (metadata.generation === status.observedGeneration) return undefined;
   if (status.observedPostRenderersDigest !== attempt.postRenderersDigest) return 'the post-renderers have changed';

@@ -47,10 +47,10 @@ test.each([
 test('the inventory knows what Helm has written, and what was not there before', async () => {
   const placed = await placeObjects(objectsOf(manifest).slice(0, 2), 'apps', { resourceFor });
   const written = new Map([
-    ['ConfigMap/apps/a', '5'],
-    ['ConfigMap/other/b', '6'],
+    ['apps_a__ConfigMap', '5'],
+    ['other_b__ConfigMap', '6'],
   ]);
-  expect(inventoryOf(placed, { written, created: new Set(['ConfigMap/other/b', 'Job/apps/hook']) })).toEqual([
+  expect(inventoryOf(placed, { written, created: new Set(['other_b__ConfigMap', 'apps_hook_batch_Job']) })).toEqual([
     { id: 'apps_a__ConfigMap', v: 'v1', resourceVersion: '5' },
     { id: 'other_b__ConfigMap', v: 'v1', resourceVersion: '6', isCreated: true },
   ]);

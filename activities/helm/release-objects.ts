@@ -58,9 +58,9 @@ export interface ReleaseInventoryEntry extends InventoryEntry {
 }
 
 export interface InventoryOptions {
-  /** Versions by `Kind/namespace/name`. */
+  /** Versions by inventory id. */
   written?: ReadonlyMap<string, string>;
-  /** `Kind/namespace/name` of those that were not there before. */
+  /** Inventory ids of those that were not there before. */
   created?: ReadonlySet<string>;
   /** `disableWaitForJobs` */
   areJobsAwaited?: boolean;
@@ -73,13 +73,14 @@ export function inventoryOf(
 ): ReleaseInventoryEntry[] {
   const entries = objects.map((object) => {
     const ref = refOf(object);
-    const resourceVersion = written.get(subjectOf(ref));
+    const entry = inventoryEntryOf(ref);
+    const resourceVersion = written.get(entry.id);
     const isSkipped = ref.kind === 'Job' && ref.group === 'batch' && !areJobsAwaited;
     return {
-      ...inventoryEntryOf(ref),
+      ...entry,
       ...(resourceVersion ? { resourceVersion } : {}),
       ...(isSkipped ? { isSkipped } : {}),
-      ...(created.has(subjectOf(ref)) ? { isCreated: true } : {}),
+      ...(created.has(entry.id) ? { isCreated: true } : {}),
     };
   });
   return [...new Map(entries.map((entry) => [entry.id, entry])).values()];

@@ -76,9 +76,9 @@ export function unpackRelease(packed: Buffer): string {
   }
 }
 
-/** The inverse of {@link unpackRelease}. */
-export function packRelease(json: string): Buffer {
-  return Buffer.from(gzipSync(json, { level: 9 }).toString('base64'), 'latin1');
+/** The inverse of {@link unpackRelease}; `level` is that of gzip, nine as Helm's. */
+export function packRelease(json: string, level = 9): Buffer {
+  return Buffer.from(gzipSync(json, { level }).toString('base64'), 'latin1');
 }
 
 /** The release that a Secret holds, as {@link unpackRelease} takes it. Throws an `Error` that quotes nothing of it. */

@@ -74,6 +74,8 @@ export interface ReleaseActionInput {
   toVersion?: number;
   /** What the status says of it where it takes long; absent where the workflow has said it. */
   progress?: string;
+  /** The workflow runs the hooks that follow the rollout; absent where it is older than that, and helm has to wait for it. */
+  areHooksRunApart?: boolean;
 }
 
 /** A rollback that a person asked for. */

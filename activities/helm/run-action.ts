@@ -30,6 +30,7 @@ import { attemptName, type ReleaseDependencies, type ReleaseTarget, signalOf, st
 import { inventoryOf, objectsOf, placeObjects } from './release-objects.ts';
 import { isPending, type ReadRelease, type ReleaseRecord, type ReleaseStorage } from './release-storage.ts';
 import type { NamedRelease, ReleaseActionInput, ReleaseActionResult } from './release-types.ts';
+import { hideTexts } from './run-helm-log.ts';
 import { snapshotOf, testHooksOf } from './snapshot.ts';
 import type { Values } from './values-map.ts';
 
@@ -89,7 +90,7 @@ export async function runAction(context: ActionContext): Promise<ReleaseActionRe
   if (!newest || !isMade) return { ...common, failure, durationMs };
   // Helm has recorded it as failed and the worker died before it could say so.
   if (!failure && newest.release.info.status === 'failed') {
-    failure = { message: recordedCause(newest.release.info.description) };
+    failure = { message: hideTexts(recordedCause(newest.release.info.description), context.hidden) };
   }
   const areTestsOn = action === 'test';
   const [known] = object.status?.history ?? [];
@@ -119,8 +120,10 @@ function postHooksOf(context: ActionContext, { release }: ReadRelease): Pick<Rel
 }
 
 /** The event of the hooks that are not to run before the rollout is over; undefined where helm runs all, or none. */
-function deferredEventOf({ object, input: { action } }: ActionContext): PostEvent | undefined {
-  const isDeferred = isAwaitedOutside(object, action) && !actionSpecOf(object, action)?.disableHooks;
+function deferredEventOf({ object, input }: ActionContext): PostEvent | undefined {
+  const { action, areHooksRunApart = false } = input;
+  const isDeferred =
+    areHooksRunApart && isAwaitedOutside(object, action) && !actionSpecOf(object, action)?.disableHooks;
   return isDeferred ? postEventOf(action) : undefined;
 }
 
@@ -243,11 +246,11 @@ async function argsOf(context: ActionContext, { storage, signal, others }: HelmC
   }
 }
 
-/** Helm itself waits where the spec wants its old wait, and for what an uninstall deletes. */
-function waitOf({ object, input: { action } }: ActionContext): HelmWait {
+/** Helm itself waits where the spec wants its old wait, for what an uninstall deletes, and for a workflow of before. */
+function waitOf({ object, input: { action, areHooksRunApart } }: ActionContext): HelmWait {
   if (action === 'test' || isWaitDisabled(object, action)) return 'hookOnly';
   if (object.spec.waitStrategy?.name === 'legacy') return 'legacy';
-  return action === 'uninstall' ? 'watcher' : 'hookOnly';
+  return action === 'uninstall' || !areHooksRunApart ? 'watcher' : 'hookOnly';
 }
 
 /** Removes what an attempt that died has left pending, so that its number is free. */

@@ -18,19 +18,22 @@ const maxErrorLength = 4_000;
 /** A shorter text, `true` say, is hidden nowhere: it would hide half of every message and tells nothing. */
 const minHiddenLength = 5;
 
-/** `directory` is that of the process, whose path means nothing to a reader. */
-export function createHelmLog(directory: string, hidden: Iterable<string> = []): HelmLog {
+/** A text without what is hidden. */
+export function hideTexts(text: string, hidden: Iterable<string> = []): string {
   // The longest first, so that no part of one is left when another is within it.
   const secrets = [...new Set(hidden)]
-    .filter((text) => text.trim().length >= minHiddenLength)
+    .filter((secret) => secret.trim().length >= minHiddenLength)
     .sort((a, b) => b.length - a.length);
-  let tail = Buffer.alloc(0);
+  let result = text;
+  for (const secret of secrets) result = result.replaceAll(secret, '***');
+  return result;
+}
 
-  function hide(text: string): string {
-    let result = text.replaceAll(`${directory}/`, '');
-    for (const secret of secrets) result = result.replaceAll(secret, '***');
-    return result;
-  }
+/** `directory` is that of the process, whose path means nothing to a reader. */
+export function createHelmLog(directory: string, hidden: Iterable<string> = []): HelmLog {
+  let tail = Buffer.alloc(0);
+  const secrets = [...hidden];
+  const hide = (text: string): string => hideTexts(text.replaceAll(`${directory}/`, ''), secrets);
 
   const textLines = (): string[] => hide(tail.toString('utf8')).split('\n');
 

@@ -75,6 +75,7 @@ async function runHelm(
     args: postHookArgs({ names, timeout: timeoutOf(actionSpecOf(object, action), object.spec) }),
     attempt: attemptName(),
     view: hookRunView(event),
+    isMarkingAll: true,
     signal: signalOf(target),
   });
   if (error === undefined) return undefined;

@@ -40,6 +40,16 @@ export function releaseOfSecret(answer: Buffer): AnsweredSecret | undefined {
   }
 }
 
+/** The name of a Secret in either encoding; undefined for anything else. */
+export function secretNameOf(answer: Buffer): string | undefined {
+  if (isProtobuf(answer)) return releaseOfSecret(answer)?.name;
+  try {
+    return (JSON.parse(answer.toString('utf8')) as { metadata?: { name?: string } }).metadata?.name;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Changes a packed release. */
 export type ChangePacked = (packed: Buffer) => Buffer;
 

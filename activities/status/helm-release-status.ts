@@ -204,6 +204,8 @@ export function statusAfterReleaseFailure(
   return {
     ...status,
     ...(failed.attempt ? attemptedWithCounters(status, failed.attempt) : {}),
+    // With kept values this digest is all that tells what is deployed: an attempt that made nothing leaves it.
+    ...(object.spec.upgrade?.preserveValues ? { lastAttemptedConfigDigest: status.lastAttemptedConfigDigest } : {}),
     conditions: withConditions(status.conditions, wishes, removed, context.generation, context.now),
     // Contract 1.0: not while it is to be tried again.
     ...(failed.isStalled ? { observedGeneration: context.generation } : {}),

@@ -314,7 +314,7 @@ test('a run whose starting process is killed may be tried again, and leaves no h
     message: 'the process that starts helm ended (SIGKILL)',
   });
   await eventually('the end of helm', async () => processesOf(binary, names.namespace).length === 0);
-  await removeAbandoned(join(root, 'processes'));
+  await eventually('nothing of it on disk', () => readdirSync(join(root, 'processes')).length === 0);
   const { output } = await run(dryRunArgs({ ...input(), isInstalled: false }), { isOutputWanted: true });
   expect(output).toContain('manifest');
 });
