@@ -102,6 +102,8 @@ test('an event that is written elsewhere, for an alias, is not seen either', () 
   const manifest = 'x: &when post-install\nmetadata:\n  annotations:\n    helm.sh/hook: *when\n';
   const rendered = renderedView('post-install').rendered?.(manifest);
   expect(rendered).not.toContain('post-install');
+  const merged = 'x: &all {helm.sh/hook: post-install}\nmetadata:\n  annotations:\n    <<: *all\n';
+  expect(renderedView('post-install').rendered?.(merged)).not.toContain('post-install');
 });
 
 test('what is no hook of the event stays, and nothing is unpacked for it', () => {

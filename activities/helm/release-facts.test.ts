@@ -83,6 +83,15 @@ const differences: [string, HelmRelease, ReadRelease, string | undefined][] = [
     undefined,
   ],
   [
+    'what was asked for with kept values, once it was rolled back',
+    object(
+      { upgrade: { preserveValues: true } },
+      { ...attempted, history: [{ ...snapshot, action: 'rollback' }, snapshot] },
+    ),
+    stored({ config: { v: 0 } }),
+    'the values have changed',
+  ],
+  [
     'the post-renderers of a new spec',
     object({ postRenderers: [{ kustomize: { images: [{ name: 'a', newTag: '2' }] } }] }, { observedGeneration: 0 }),
     stored(),

@@ -326,6 +326,14 @@ test('a failure without an action begins to count anew at another attempt, and k
   expect(anew).toMatchObject({ lastAttemptedConfigDigest: 'sha256:c' });
   expect([anew.failures, anew.upgradeFailures]).toEqual([undefined, undefined]);
 
+  // With kept values the digest tells what is deployed.
+  const kept = object({
+    status: { ...counted, ...other },
+    spec: { interval: '1m', upgrade: { preserveValues: true } },
+  });
+  const nothingMade = statusAfterReleaseFailure(kept, context, { ...told, attempt: first });
+  expect(nothingMade).toMatchObject({ lastAttemptedGeneration: 2, lastAttemptedConfigDigest: 'sha256:b' });
+
   const same = { lastAttemptedGeneration: 2, lastAttemptedRevision: '1.2.0', lastAttemptedConfigDigest: 'sha256:c' };
   const again = statusAfterReleaseFailure(object({ status: { ...counted, ...same } }), context, { ...told, attempt });
   expect(again).toMatchObject(counted);
