@@ -21,7 +21,7 @@ export interface WaitingFigures {
 }
 
 /** What the status says while readiness is awaited. */
-const waitingMessage = /^(Waiting for the objects|Running health checks)/;
+const waitingMessage = /^Waiting for the objects/;
 const minuteMs = 60_000;
 const lookEveryMs = 100;
 const installTimeoutMs = 120_000;

@@ -3,7 +3,7 @@
 import { activityInfo } from '@temporalio/activity';
 import { failure } from '../activities/errors.ts';
 import type { HealthActivities } from '../activities/health/health-activities.ts';
-import type { ReconciledKindName, ReconciledRef } from '../workflows/messages.ts';
+import type { ReconciledRef } from '../workflows/messages.ts';
 import { toldIfLong } from './told-if-long.ts';
 
 /** A wait in place holds a local slot, and most of those are for work. */
@@ -33,8 +33,10 @@ export function boundedHealthWaits(
     async waitForHealth(input) {
       if (activityInfo().isLocal) return await waitInPlace(input);
       const { kustomization, kind = 'Kustomization', revision } = input;
+      // The workflow of a release has said what it waits for: another word for it would only be a second write.
+      if (kind !== 'Kustomization') return await health.waitForHealth(input);
       const message = `Running health checks for revision ${revision}`;
-      const ref = { kind: kind as ReconciledKindName, namespace: kustomization.namespace, name: kustomization.name };
+      const ref = { kind: 'Kustomization', namespace: kustomization.namespace, name: kustomization.name } as const;
       return await toldIfLong(
         () => reportProgress({ ref, message }),
         () => health.waitForHealth(input),
