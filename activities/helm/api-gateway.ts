@@ -187,15 +187,15 @@ async function passOn(session: Session, { request, path: asked, response, signal
   const isOwn = method === 'POST' || session.isMarkingAll === true || session.made.has(lastSegmentOf(path));
   const body = sent && (isStorageWrite ? storedForm(sent, session, isOwn) : (view?.sent?.(sent) ?? sent));
   const read = isStorage && isReading ? view?.read : undefined;
-  // What is changed on the way has to come unpacked.
-  const passed = headersOf(read ? { ...headers, 'accept-encoding': undefined } : headers);
+  // What is changed, or looked at, on the way has to come unpacked; large answers would not.
+  const passed = headersOf(read || !isReading ? { ...headers, 'accept-encoding': undefined } : headers);
   const answered = await client.forward({ method, path, headers: passed, body, signal });
   // One object is small; a list, a watch and a log have no end that is known.
   if (isReading && !read && /\?|\/log$/.test(path)) return await stream(response, answered);
   const whole = await readWhole(answered);
   if (sent && whole.status < 300) {
     if (isStorageWrite) {
-      if (method === 'POST') session.made.add(secretNameOf(whole.body) ?? '');
+      if (method === 'POST') session.made.add(secretNameOf(sent));
       session.onStored?.(whole.body);
     } else noteWritten(session, whole);
   }

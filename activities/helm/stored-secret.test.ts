@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { field } from './protobuf.ts';
-import { changeReleases } from './stored-secret.ts';
+import { changeReleases, secretNameOf } from './stored-secret.ts';
 
 const louder = (packed: Buffer): Buffer => Buffer.from(packed.toString('utf8').toUpperCase());
 
@@ -31,4 +31,10 @@ test('JSON is changed as well', () => {
 
 test('what is cut off is refused', () => {
   expect(() => changeReleases(object('Secret', secret('one')).subarray(0, 20), louder)).toThrow('cut off');
+});
+
+test('the name of a Secret is read in either encoding', () => {
+  expect(secretNameOf(object('Secret', secret('one')))).toBe('name');
+  expect(secretNameOf(Buffer.from('{"metadata":{"name":"name"}}'))).toBe('name');
+  expect(() => secretNameOf(object('Secret', field(2, 'x')))).toThrow('a Secret has no name');
 });

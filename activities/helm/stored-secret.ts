@@ -40,14 +40,15 @@ export function releaseOfSecret(answer: Buffer): AnsweredSecret | undefined {
   }
 }
 
-/** The name of a Secret in either encoding; undefined for anything else. */
-export function secretNameOf(answer: Buffer): string | undefined {
-  if (isProtobuf(answer)) return releaseOfSecret(answer)?.name;
-  try {
-    return (JSON.parse(answer.toString('utf8')) as { metadata?: { name?: string } }).metadata?.name;
-  } catch {
-    return undefined;
-  }
+/** The name of a Secret that is sent, in either encoding. Throws an `Error` for anything else. */
+export function secretNameOf(body: Uint8Array): string {
+  const bytes = Buffer.from(body);
+  if (!isProtobuf(bytes)) return (JSON.parse(bytes.toString('utf8')) as { metadata: { name: string } }).metadata.name;
+  const secret = contentOf(readEnvelope(bytes), rawField);
+  const metadata = secret && contentOf(readFields(secret), secretFields.metadata);
+  const name = metadata && contentOf(readFields(metadata), metadataFields.name);
+  if (!name) throw new Error('a Secret has no name');
+  return name.toString('utf8');
 }
 
 /** Changes a packed release. */
