@@ -73,7 +73,9 @@ async function ready(object: KubeObject, revision?: string): Promise<KubeObject>
     async () => {
       const seen = await own.client.get(refOf(object));
       const { artifact, lastAppliedRevision, lastAttemptedRevision } = statusOf(seen);
-      const at = artifact?.revision ?? lastAppliedRevision ?? lastAttemptedRevision;
+      // Flux writes Ready first, and what it has applied a moment later.
+      const appliedAt = object.kind === 'Kustomization' ? lastAppliedRevision : lastAttemptedRevision;
+      const at = artifact?.revision ?? appliedAt;
       const condition = conditionOf(seen, 'Ready') as { observedGeneration?: number } | undefined;
       const isCurrent = condition?.observedGeneration === seen?.metadata.generation;
       const isReady = conditionOf(seen, 'Ready')?.status === 'True' && isCurrent && at !== undefined;
