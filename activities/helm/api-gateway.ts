@@ -184,8 +184,9 @@ async function passOn(session: Session, { request, path: asked, response, signal
   }
   const sent = await bodyOf(request);
   const isStorageWrite = isStorage && (method === 'POST' || method === 'PUT');
-  const isOwn = method === 'POST' || session.isMarkingAll === true || session.made.has(lastSegmentOf(path));
-  const body = sent && (isStorageWrite ? storedForm(sent, session, isOwn) : (view?.sent?.(sent) ?? sent));
+  const isOwn = (): boolean =>
+    method === 'POST' || session.isMarkingAll === true || session.made.has(lastSegmentOf(path));
+  const body = sent && (isStorageWrite ? storedForm(sent, session, isOwn()) : (view?.sent?.(sent) ?? sent));
   const read = isStorage && isReading ? view?.read : undefined;
   // What is changed, or looked at, on the way has to come unpacked; large answers would not.
   const passed = headersOf(read || !isReading ? { ...headers, 'accept-encoding': undefined } : headers);

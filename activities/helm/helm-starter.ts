@@ -101,13 +101,9 @@ export function createHelmStarter(options: HelmOptions): HelmStarter {
         runs.delete(id);
         if (runs.size === 0) keepAlive(child, false);
         rendering.abort();
-        if (answer.type === 'done') resolve(answer.result);
-        else
-          reject(
-            run.signal.aborted
-              ? (run.signal.reason as Error)
-              : Object.assign(new Error(answer.message), { name: answer.name }),
-          );
+        if (answer.type === 'done') return resolve(answer.result);
+        if (run.signal.aborted) return reject(run.signal.reason as Error);
+        return reject(Object.assign(new Error(answer.message), { name: answer.name }));
     }
   }
 
@@ -134,10 +130,10 @@ export function createHelmStarter(options: HelmOptions): HelmStarter {
 
 /** A worker does not end before what it runs, and does not stay for a process that waits for work. */
 function keepAlive(child: ChildProcess, isNeeded: boolean): void {
-  if (isNeeded) child.ref();
-  else child.unref();
-  if (isNeeded) child.channel?.ref();
-  else child.channel?.unref();
+  for (const handle of [child, child.channel]) {
+    if (isNeeded) handle?.ref();
+    else handle?.unref();
+  }
 }
 
 /** What cannot be sent any more is told by the end of the process. */

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createReleaseStorage } from '../../activities/helm/release-storage.ts';
 import { helmProcesses } from '../../bench/helm-processes.ts';
 import { crashReleases, signalTo, type Victim } from '../../bench/release-crash.ts';
-import { openReleases } from '../../bench/releases.ts';
+import { openReleases, type Releases } from '../../bench/releases.ts';
 import { type KubeObject, refOf } from '../../k8s/object.ts';
 import { createWatchCaches } from '../../k8s/watch-caches.ts';
 import type { WatchCaches } from '../../k8s/watch-cache.ts';
@@ -58,6 +58,21 @@ async function hooksIn(namespace: string, labelSelector: string) {
   };
 }
 
+/** Lets the hooks end until a change is in place, which has taken one revision. */
+async function expectUpgraded(
+  releases: Releases,
+  hooks: Awaited<ReturnType<typeof hooksIn>>,
+  { metadata }: KubeObject,
+): Promise<void> {
+  const isReady = async (): Promise<boolean> => {
+    await hooks.free();
+    return releases.isReady('app', metadata.generation);
+  };
+  await eventually('the upgrade', isReady, 90_000);
+  const told = (await releases.history('app')).map(({ revision, status }) => `${revision} ${status}`);
+  expect(told).toEqual(['1 superseded', '2 deployed']);
+}
+
 test('hooks after a rollout are run again by the worker that replaces one which was killed meanwhile', async () => {
   const { platform, client } = own;
   const releases = await openReleases({ client, caches, platform }, `hr-after-${Date.now().toString(36)}`);
@@ -82,13 +97,7 @@ test('hooks after a rollout are run again by the worker that replaces one which 
     60_000,
   );
 
-  const isReady = async (): Promise<boolean> => {
-    await hooks.free();
-    return releases.isReady('app', changed.metadata.generation);
-  };
-  await eventually('the upgrade', isReady, 90_000);
-  const told = (await releases.history('app')).map(({ revision, status }) => `${revision} ${status}`);
-  expect(told).toEqual(['1 superseded', '2 deployed']);
+  await expectUpgraded(releases, hooks, changed);
   const last = await createReleaseStorage({ client, namespace: releases.namespace }).last('app');
   const after = last?.release.hooks?.find(({ name }) => name === 'app-after');
   expect(after).toMatchObject({
@@ -112,11 +121,5 @@ test('what a stopping worker gives up is made again by the next one, and counts 
   await eventually('the worker to be gone', () => platform.dead().includes('worker'), 30_000);
   await platform.restartDead();
 
-  const isReady = async (): Promise<boolean> => {
-    await hooks.free();
-    return releases.isReady('app', changed.metadata.generation);
-  };
-  await eventually('the upgrade', isReady, 90_000);
-  const told = (await releases.history('app')).map(({ revision, status }) => `${revision} ${status}`);
-  expect(told).toEqual(['1 superseded', '2 deployed']);
+  await expectUpgraded(releases, hooks, changed);
 });
